@@ -1,0 +1,43 @@
+# Two commands on a fresh machine with Python and make: `make compare` and `make test`. Each makes the environment that
+# it needs, once: the stamps below are older than pyproject.toml or constraints.txt only when there is something to do.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+ARGS ?=
+
+.PHONY: compare test lint types tests bench clean
+
+compare: $(VENV)/.lab
+	$(BIN)/thalweg compare $(ARGS)
+
+test: lint types tests
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+
+types: $(VENV)/.dev
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
+
+tests: $(VENV)/.dev
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+bench: $(VENV)/.lab
+	$(BIN)/python benchmarks/adam_step.py
+
+$(VENV)/.venv:
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.lab: $(VENV)/.venv pyproject.toml constraints.txt
+	$(PIP) --editable '.[lab]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.venv pyproject.toml constraints.txt
+	$(PIP) --editable '.[dev]'
+	touch $(VENV)/.lab $@
+
+clean:
+	rm -rf $(VENV) thalweg-out

@@ -1,0 +1,178 @@
+"""The command line: arguments, printing, exit codes. Exit codes: 0; 1 a run failed; 2 bad input; 130 interrupted."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from thalweg.errors import InputError
+
+app = typer.Typer(
+    help="Optimizers written once, as fast as memory, and a lab that says which one to use.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Form(str, Enum):
+    """What `show` can print a rule as."""
+
+    formula = "formula"
+    program = "program"
+    numpy = "numpy"
+    numba = "numba"
+    latex = "latex"
+
+
+@app.command("rules")
+def rules_command() -> None:
+    """List the catalogue: every rule, what it is, and where it comes from."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from thalweg.compile.show import first_sentence
+    from thalweg.rules import RULES
+
+    table = Table("rule", "what it does", "source", box=None, pad_edge=False, header_style="bold")
+    for name, rule in RULES.items():
+        table.add_row(name, first_sentence(rule), rule.source)
+    Console().print(table)
+
+
+@app.command("show")
+def show_command(
+    rule: Annotated[str, typer.Argument(help="A rule's name, such as adam or l2(adam), or a Python file with one.")],
+    form: Annotated[Form, typer.Option("--as", help="What to print it as.")] = Form.formula,
+) -> None:
+    """Print a rule: its formula, its program, or the source that a backend makes of it."""
+    from thalweg.compile.show import shown
+    from thalweg.lab.files import find_rule_or_file
+
+    print(shown(find_rule_or_file(rule), form.value).rstrip())
+
+
+@app.command("compare")
+def compare_command(  # noqa: PLR0913  (a command's options are its parameters)
+    problem: Annotated[str, typer.Argument(help="A problem of the lab, or a Python file that defines PROBLEM.")] = (
+        "mnist-cnn"
+    ),
+    optimizers: Annotated[str | None, typer.Option(help="NAME[:hyper=value,...],... ; default: the problem's.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training data.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Samples per step.")] = None,
+    seeds: Annotated[int, typer.Option(help="Runs per optimizer.")] = 3,
+    data: Annotated[str | None, typer.Option(help="A folder of IDX files, or 'openml' to download.")] = None,
+    store: Annotated[Path | None, typer.Option(help="Where runs are kept; default: OUT/store.db.")] = None,
+    out: Annotated[Path, typer.Option(help="Where picture and page go.")] = Path("thalweg-out"),
+    jobs: Annotated[int | None, typer.Option(help="Runs at a time; default: one per processor.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as one JSON document.")] = False,
+) -> None:
+    """Train optimizers on a problem and show which one does what: a table, a picture and a page."""
+    from thalweg.lab import study as studies
+    from thalweg.lab.engine import available_processors
+
+    if jobs is not None and jobs < 1:
+        raise InputError(f"--jobs must be a whole number above 0, got {jobs}: choose at least 1")
+    study = studies.plan(
+        problem, optimizers=optimizers, epochs=epochs, batch_size=batch_size, seeds=seeds, source=data
+    )
+    store_path = store or out / "store.db"
+    studies.prepare_output(out, store_path)
+    failures = _train(study, store_path, jobs or available_processors())
+    result = studies.comparison(study, store_path)
+    written = _write_report(result, out)
+    if as_json:
+        print(json.dumps(as_document(result), indent=2, allow_nan=False))
+    else:
+        _print_table(result, written)
+    for label, message in failures:
+        print(f"thalweg: a run of {label} failed: {message}", file=sys.stderr)
+    if failures:
+        raise typer.Exit(1)
+
+
+def as_document(result: Any) -> list[dict[str, Any]]:
+    """What `--json` prints of a `Comparison`: keys that depend on the clock start with `time_`."""
+    return [
+        {
+            "optimizer": row.optimizer,
+            "settings": {"rule": row.rule, **row.settings},
+            "seeds": list(row.seeds),
+            "status": list(row.statuses),
+            "epochs": [asdict(summary) for summary in row.epochs],
+            "time_seconds": row.time_seconds,
+            "time_optimizer_share": row.time_optimizer_share,
+        }
+        for row in result.rows
+    ]
+
+
+def _train(study: Any, store_path: Path, jobs: int) -> list[tuple[str, str]]:
+    """Train what the store does not have yet, with progress on standard error; the runs that failed."""
+    from thalweg.lab import store as stores
+    from thalweg.lab.engine import Progress, Started, run_all
+    from thalweg.lab.run import Run
+    from thalweg.lab.spec import environment
+    from thalweg.report.progress import training_progress
+
+    done = stores.done(store_path, [spec.key for spec in study.in_order])
+    missing = [spec for spec in study.in_order if spec.key not in done]
+    labels = {spec: c.label for c, specs in zip(study.contenders, study.specs, strict=True) for spec in specs}
+    failures, machine = [], environment()
+    with training_progress(len(missing), study.epochs, len(done)) as progress:
+        for event in run_all(missing, jobs):
+            name = f"{labels[event.spec]}, seed {event.spec.seed}"
+            if isinstance(event, Started):
+                progress.started(name)
+            elif isinstance(event, Progress):
+                progress.epoch(name, event.epoch.epoch, event.epoch.metric)
+            elif isinstance(event, Run):
+                stores.add(store_path, event, machine)
+                progress.ended(name, len(event.epochs))
+                if event.status == "failed":
+                    failures.append((name, event.message))
+    return failures
+
+
+def _write_report(result: Any, out: Path) -> list[Path]:
+    from thalweg.report.charts import curves, save_png
+    from thalweg.report.page import page
+
+    picture, document = out / "curves.png", out / "compare.html"
+    save_png(curves(result), picture)
+    document.write_text(page(result), encoding="utf-8")
+    return [picture, document]
+
+
+def _print_table(result: Any, written: list[Path]) -> None:
+    from rich.console import Console
+
+    from thalweg.report.terminal import render
+
+    console = Console()
+    console.print(render(result, width=min(console.width, 100)))
+    print("\nPicture and page:", *written, sep="\n  ")
+
+
+def main(arguments: list[str] | None = None, run: Callable[..., Any] = app) -> None:
+    """Run the command line and end the process with the exit code that it means."""
+    try:
+        code = run(args=arguments, prog_name="thalweg", standalone_mode=True)
+    except InputError as error:
+        print(f"thalweg: {error}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        print("thalweg: interrupted; what was finished is kept, and the same command goes on from there", file=sys.stderr)
+        code = 130
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""A rule as a program: straight-line code, one operation a line, in the order in which the author wrote it.
+
+Canonical form, checked when a rule is traced:
+
+- every name is assigned once; what is computed twice alike is shared;
+- `scalars` depend on no array and run once per step in float64; `body` runs once per element;
+- the body holds only operations that the floating-point standard rounds correctly;
+- a condition is made by a comparison and used only as the first argument of `where`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+Argument = str | float
+
+COMPARISONS = ("gt", "lt", "ge", "le", "eq", "ne")
+EXACT = ("add", "sub", "mul", "div", "neg", *COMPARISONS, "sqrt", "abs", "sign", "maximum", "minimum", "where")
+
+
+@dataclass(frozen=True)
+class Line:
+    """`name = op(*args)`; an argument is the name of an input or of an earlier line, or a number."""
+
+    name: str
+    op: str
+    args: tuple[Argument, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} = {self.op}({', '.join(map(str, self.args))})"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A traced formula.
+
+    Attributes:
+        name: The rule's name.
+        inputs: The arrays it reads: x, g, then the state; for a gradient's point x, then the state.
+        hyper: The names of the hyperparameters.
+        scalars: Lines computed once per step, from `t` and the hyperparameters.
+        body: Lines computed once per element.
+        outputs: For each array of `targets` the name, or the number, of its new value.
+        targets: The arrays it writes: x, then the state.
+        named: Lines that carry a name which the rule's author gave.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    hyper: tuple[str, ...]
+    scalars: tuple[Line, ...]
+    body: tuple[Line, ...]
+    outputs: tuple[Argument, ...]
+    targets: tuple[str, ...]
+    named: frozenset[str]
+
+    @property
+    def identifier(self) -> str:
+        """The name as a Python identifier: `l2_adam` for `l2(adam)`."""
+        return re.sub(r"\W+", "_", self.name).strip("_")
+
+    @property
+    def used_scalars(self) -> tuple[str, ...]:
+        """The per-step values that the body reads, in a fixed order."""
+        read = {a for line in self.body for a in line.args} | set(self.outputs)
+        made = (line.name for line in self.scalars)
+        return tuple(name for name in ("t", *self.hyper, *made) if name in read)
+
+    @property
+    def text(self) -> str:
+        """The program as readable text; two rules with the same text are the same mathematics."""
+        lines = [f"{self.name}({', '.join(self.inputs)}; {', '.join(('t', *self.hyper))})", "once per step:"]
+        lines += [f"    {line}" for line in self.scalars] or ["    nothing"]
+        lines += ["once per element:", *(f"    {line}" for line in self.body)]
+        lines += ["new values:", *(f"    {t} = {o}" for t, o in zip(self.targets, self.outputs, strict=True))]
+        return "\n".join(lines)
+
+    @property
+    def digest(self) -> str:
+        """A hash of the text."""
+        return hashlib.sha256(self.text.encode()).hexdigest()

@@ -1,0 +1,48 @@
+"""A rule as text: its formula as written, its program, or the source that a backend makes of it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+
+from thalweg.compile.trace import trace
+from thalweg.formula import Rule
+
+FORMS = ("formula", "program", "numpy", "numba", "latex")
+
+
+def shown(rule: Rule, form: str) -> str:
+    """The rule in one of `FORMS`.
+
+    Args:
+        rule: The rule.
+        form: `"formula"` for the author's own text, `"program"` for its straight-line form, else a backend's name.
+
+    Raises:
+        FormulaError: If the rule cannot be traced.
+
+    Example:
+        >>> from thalweg.rules import RULES
+        >>> print(shown(RULES["sgd"], "formula"))
+        @rule("Robbins & Monro 1951, equation 6", facts=("identity_at_zero_gradient",))
+        def sgd(x, g, t, *, lr=0.01):
+            return x - lr * g
+    """
+    program = trace(rule)
+    if form == "formula":
+        return "\n\n".join(inspect.cleandoc(inspect.getsource(f)) for f in formulas(rule))
+    if form == "program":
+        return program.text
+    return importlib.import_module(f"thalweg.compile.{form}").source(program)
+
+
+def formulas(rule: Rule) -> list:
+    """The functions that a rule is made of: a wrapper's formula first, then what it wraps."""
+    inner = inspect.getclosurevars(rule.formula).nonlocals.get("inner")
+    return [rule.formula, *(formulas(inner) if isinstance(inner, Rule) else [])]
+
+
+def first_sentence(rule: Rule) -> str:
+    """What a rule does, in the first line of its file."""
+    documentation = inspect.getdoc(inspect.getmodule(rule.formula)) or ""
+    return documentation.partition("\n")[0]

@@ -1,0 +1,29 @@
+"""The one error that a user's input can raise: a sentence that says what was expected and what to do."""
+
+from difflib import get_close_matches
+
+
+class InputError(ValueError):
+    """Bad input, refused before any work starts; the command line prints it and exits with code 2.
+
+    Example:
+        >>> raise InputError("expected a positive lr, got -1: choose a number above 0")
+        Traceback (most recent call last):
+        thalweg.errors.InputError: expected a positive lr, got -1: choose a number above 0
+    """
+
+
+class FormulaError(InputError):
+    """A rule's formula breaks a promise of the formula language, for instance by branching on a symbol."""
+
+
+def did_you_mean(name: str, known: list[str]) -> str:
+    """The end of a sentence about an unknown name: a near match when there is one, and all known names.
+
+    Example:
+        >>> did_you_mean("adm", ["adam", "sgd"])
+        "did you mean 'adam'? known: adam, sgd"
+    """
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return f"{hint}known: {', '.join(known)}"

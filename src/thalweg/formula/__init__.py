@@ -1,0 +1,23 @@
+"""The language a rule is written in: numbers or symbols in, the same short formula either way."""
+
+from thalweg.formula.expr import Expr
+from thalweg.formula.functions import absolute, cos, exp, log, maximum, minimum, sign, sin, sqrt, where
+from thalweg.formula.peer import Peer
+from thalweg.formula.rule import Rule, rule
+
+__all__ = [
+    "Expr",
+    "Peer",
+    "Rule",
+    "absolute",
+    "cos",
+    "exp",
+    "log",
+    "maximum",
+    "minimum",
+    "rule",
+    "sign",
+    "sin",
+    "sqrt",
+    "where",
+]

@@ -1,0 +1,36 @@
+"""`Peer`: which class of which framework is a rule, and under which names. Data that stands beside the formula."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One framework class that implements a rule, and the settings under which both are the same formula.
+
+    Attributes:
+        framework: `"torch"`, `"keras"` ...
+        name: The class there, for instance `"RMSprop"`.
+        spelling: The class's argument for each hyperparameter: `{"alpha": "beta"}`, or for an argument that holds
+            several of them, `{"betas": ("beta1", "beta2")}`.
+        defaults: The class's default of every argument that the rule depends on.
+        flags: The argument values that choose this rule among those of the class: `{"centered": False}`.
+        state: The class's key for each state: `{"square_avg": "v"}`.
+        initial: The argument, or the number, that a state starts at: `{"s": "initial_accumulator_value"}`.
+        decay: The wrapper that the class's `weight_decay` argument means: `"l2"`, `"decoupled"`, or "" if the
+            rule has the decay itself.
+
+    Example:
+        >>> Peer("torch", "SGD", {"lr": "lr"}, {"lr": 1e-3, "momentum": 0.0}, flags={"momentum": 0.0}).name
+        'SGD'
+    """
+
+    framework: str
+    name: str
+    spelling: Mapping[str, str | tuple[str, ...]]
+    defaults: Mapping[str, Any]
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    state: Mapping[str, str] = field(default_factory=dict)
+    initial: Mapping[str, str | float] = field(default_factory=dict)
+    decay: str = ""

@@ -1,0 +1,122 @@
+"""`@rule`: reads off a formula's signature what every backend and framework needs to know about it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from thalweg.errors import FormulaError
+
+# Names that the kernels around a formula use themselves.
+RESERVED = frozenset(("i", "row", "rows", "table", "counts", "scalars", "job", "tiny", "real", "math", "np", "abs"))
+
+FACTS = ("identity_at_zero_gradient", "scale_invariant", "step_bounded_by_lr")
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """An update rule: a pure function of `(x, g, t, *state, **hyper)` and the facts declared about it.
+
+    All arrays of a rule have one shape, the parameter's. `t` counts steps from 1.
+
+    Attributes:
+        formula: The function. Calling the rule calls it, with numbers or with symbols.
+        name: The rule's name in the catalogue.
+        state: The names of the state arrays, in the paper's letters.
+        hyper: The hyperparameters and their defaults.
+        initial: What each state starts at: a number, or the name of a hyperparameter. Zero when not named.
+        source: Paper and equation or algorithm number.
+        point: Where the rule wants its gradient, a formula of `(x, *state, **hyper)`; None means at `x`.
+        facts: Declared properties, out of `FACTS`; a test measures each.
+
+    Example:
+        >>> @rule("Robbins & Monro 1951, eq. 6")
+        ... def descent(x, g, t, *, lr=0.01):
+        ...     return x - lr * g
+        >>> descent(1.0, 0.5, 1)
+        0.995
+        >>> descent.hyper
+        mappingproxy({'lr': 0.01})
+    """
+
+    formula: Callable[..., Any]
+    name: str
+    state: tuple[str, ...]
+    hyper: Mapping[str, float]
+    initial: Mapping[str, float | str]
+    source: str
+    point: Callable[..., Any] | None = None
+    facts: frozenset[str] = frozenset()
+
+    def __call__(self, x: Any, g: Any, t: Any, *state: Any, **hyper: Any) -> Any:
+        return self.formula(x, g, t, *state, **hyper)
+
+    def __repr__(self) -> str:
+        return f"<rule {self.name}({', '.join(('x', 'g', 't', *self.state))})>"
+
+
+def rule(
+    source: str,
+    *,
+    initial: Mapping[str, float | str] | None = None,
+    point: Callable[..., Any] | None = None,
+    facts: tuple[str, ...] = (),
+) -> Callable[[Callable[..., Any]], Rule]:
+    """Declare a formula as a rule; its signature `(x, g, t, state..., *, hyper=default...)` is the schema.
+
+    Args:
+        source: Paper and equation or algorithm number.
+        initial: What a state starts at, where that is not zero: a number or a hyperparameter's name.
+        point: Where the rule wants its gradient, where that is not `x`.
+        facts: Declared properties, out of `FACTS`.
+
+    Raises:
+        FormulaError: If the signature is not of that form.
+    """
+
+    def declare(formula: Callable[..., Any]) -> Rule:
+        name = formula.__name__
+        state, hyper = read_signature(name, formula)
+        starts = dict(initial or {})
+        _check_declared(name, state, hyper, starts, facts)
+        return Rule(
+            formula, name, state, MappingProxyType(hyper), MappingProxyType(starts), source, point, frozenset(facts)
+        )
+
+    return declare
+
+
+def read_signature(name: str, formula: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str, float]]:
+    """The state names and the hyperparameters with defaults that a formula's signature declares."""
+    parameters = list(inspect.signature(formula).parameters.values())
+    positional = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    keyword = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    if positional[:3] != ["x", "g", "t"] or len(positional) + len(keyword) != len(parameters):
+        raise FormulaError(
+            f"rule '{name}' must take (x, g, t, state..., *, hyper=default...), got "
+            f"({', '.join(p.name for p in parameters)}): start with x, g, t and put hyperparameters behind *"
+        )
+    if taken := [p.name for p in parameters if p.name in RESERVED or p.name.endswith("_")]:
+        raise FormulaError(
+            f"rule '{name}' calls an argument '{taken[0]}', a name that kernels use themselves: choose another letter"
+        )
+    for hyper, default in keyword.items():
+        if not isinstance(default, (int, float)):
+            raise FormulaError(f"hyperparameter '{hyper}' of rule '{name}' needs a number as its default")
+    return tuple(positional[3:]), {h: float(d) for h, d in keyword.items()}
+
+
+def _check_declared(
+    name: str, state: tuple[str, ...], hyper: dict[str, float], initial: dict[str, Any], facts: tuple[str, ...]
+) -> None:
+    for key, value in initial.items():
+        if key not in state or (isinstance(value, str) and value not in hyper):
+            raise FormulaError(
+                f"rule '{name}' declares the start {key}={value!r}: it must name a state ({', '.join(state) or 'none'}) "
+                f"and a number or a hyperparameter ({', '.join(hyper)})"
+            )
+    if unknown := set(facts) - set(FACTS):
+        raise FormulaError(f"rule '{name}' declares {sorted(unknown)}, but the known facts are {', '.join(FACTS)}")

@@ -1,0 +1,1 @@
+"""Any rule as a native optimizer of a framework."""

@@ -1,0 +1,56 @@
+"""Any rule on NumPy arrays: the trajectory of a descent, in float64, from the reference itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from thalweg.compile import numpy as reference
+from thalweg.compile.trace import trace, trace_point
+from thalweg.formula import Rule
+from thalweg.rules.setting import resolve, setting, starts
+
+
+def minimize(
+    rule: str | Rule,
+    gradient: Callable[[np.ndarray], Any],
+    start: Any,
+    *,
+    steps: int = 100,
+    **hyper: Any,
+) -> np.ndarray:
+    """Descend from a start and record every point on the way.
+
+    Args:
+        rule: A name of the catalogue, or a `Rule`.
+        gradient: From a point, of the shape of `start`, to the gradient there.
+        start: Where to begin: a number or an array of any shape.
+        steps: How many steps to take.
+        hyper: The rule's hyperparameters; those not given have the rule's defaults.
+
+    Returns:
+        The points, float64, of shape `(steps + 1, *start.shape)`; the first is the start.
+
+    Raises:
+        InputError: If the rule or a hyperparameter is unknown, or a number outside its range.
+
+    Example:
+        >>> path = minimize("momentum", lambda x: x, [1.0], steps=3, lr=0.1, rho=0.5)
+        >>> path.ravel().round(4).tolist()
+        [1.0, 0.9, 0.76, 0.614]
+    """
+    chosen = setting(rule, hyper) if isinstance(rule, Rule) else resolve(rule, hyper)
+    program, point = trace(chosen.rule), trace_point(chosen.rule)
+    x = np.array(start, dtype=np.float64)
+    state = {s: np.full_like(x, v) for s, v in starts(chosen.initial, chosen.hyper).items()}
+    path = np.empty((steps + 1, *x.shape))
+    path[0] = x
+    for t in range(1, steps + 1):
+        at = x if point is None else reference.step(point, {"x": x, **state}, t, chosen.hyper)[0]
+        g = np.asarray(gradient(at), dtype=np.float64)
+        x, *new = reference.step(program, {"x": x, "g": g, **state}, t, chosen.hyper)
+        state = dict(zip(state, new, strict=True))
+        path[t] = x
+    return path

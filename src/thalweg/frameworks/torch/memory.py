@@ -1,0 +1,65 @@
+"""Where tensors lie: which of them a kernel may walk as plain memory, and how to bring others into that order."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+PLAIN = (Tensor, torch.nn.Parameter)  # subclasses may keep their numbers elsewhere
+KERNEL_DTYPES = {torch.float32: "float32", torch.float64: "float64"}
+
+
+def walkable(x: Tensor) -> bool:
+    """Whether a parameter's elements fill one stretch of CPU memory, in any order of its axes.
+
+    Example:
+        >>> walkable(torch.zeros(2, 3).t()), walkable(torch.zeros(2, 3)[:, ::2])
+        (True, False)
+    """
+    return type(x) in PLAIN and x.device.type == "cpu" and x.dtype in KERNEL_DTYPES and dense(x)
+
+
+def dense(x: Tensor) -> bool:
+    """Whether the elements fill one stretch of memory without gaps or overlaps."""
+    if x.is_contiguous():
+        return True
+    expected = 1
+    for stride, size in sorted((stride, size) for stride, size in zip(x.stride(), x.shape, strict=True) if size > 1):
+        if stride != expected:
+            return False
+        expected *= size
+    return True
+
+
+def aligned(other: Tensor, x: Tensor) -> Tensor:
+    """`other` with its elements in the same order in memory as those of `x`: itself if that is so, else a copy.
+
+    Args:
+        other: A gradient or state, of the shape of `x`.
+        x: A dense parameter.
+    """
+    if same_order(other, x):
+        return other
+    return torch.empty_like(x, requires_grad=False).copy_(other)
+
+
+def same_order(other: Tensor, x: Tensor) -> bool:
+    """Whether both tensors have the same dtype, lie on the same device, and walk their memory alike."""
+    if type(other) not in PLAIN or other.dtype != x.dtype or other.device != x.device:
+        return False
+    if other.is_conj() or other.is_neg():
+        return False
+    if other.stride() == x.stride():
+        return True
+    axes = zip(other.stride(), x.stride(), x.shape, strict=True)
+    return all(a == b for a, b, size in axes if size > 1)
+
+
+def real_view(x: Tensor) -> Tensor:
+    """A complex tensor as a real one with a last axis of two, on the same memory; a real one as it is.
+
+    Example:
+        >>> real_view(torch.zeros(3, dtype=torch.complex64)).shape
+        torch.Size([3, 2])
+    """
+    return torch.view_as_real(x) if x.is_complex() else x

@@ -1,0 +1,134 @@
+"""`Optimizer`: any rule of the catalogue, or a rule of one's own, as a torch optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from thalweg.compile.trace import trace
+from thalweg.errors import InputError
+from thalweg.formula import Rule
+from thalweg.frameworks.torch.plan import Plan
+from thalweg.frameworks.torch.step import step_group
+from thalweg.rules.hyper import checked
+from thalweg.rules.setting import Setting, find_rule, resolve, setting, starts
+
+
+class Optimizer(torch.optim.Optimizer):
+    """Any rule as a `torch.optim.Optimizer`.
+
+    Hyperparameters carry the rule's letters and live in `param_groups`, where schedulers find them; the state of a
+    parameter holds `step` and the rule's state letters.
+
+    Args:
+        params: Parameters or parameter groups, as for any torch optimizer; a group may set hyperparameters of its own.
+        rule: A name of the catalogue, wrappers included (`"decoupled(rmsprop)"`), a lower-case torch class whose
+            flags are given (`"sgd", momentum=0.9`), or a `Rule`.
+        initial: What states start at, where that is not what the rule says: `{"s": 0.1}`.
+        hyper: The rule's hyperparameters; those not given have the rule's defaults.
+
+    Raises:
+        InputError: If the rule or a hyperparameter is unknown, or a number outside its range.
+        FormulaError: If a rule of one's own breaks the formula language.
+
+    Example:
+        >>> w = torch.ones(2, requires_grad=True)
+        >>> optimizer = Optimizer([w], rule="nesterov", lr=0.1, mu=0.5)
+        >>> (w**2).sum().backward()
+        >>> optimizer.step()
+        >>> w.detach()
+        tensor([0.7000, 0.7000])
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        rule: str | Rule = "adam",
+        *,
+        initial: Mapping[str, float] | None = None,
+        **hyper: Any,
+    ) -> None:
+        chosen = _chosen(rule, hyper, initial or {})
+        if chosen.rule.point is not None:
+            raise InputError(
+                f"rule '{chosen.rule.name}' wants its gradient at another point than the parameters, which torch does "
+                "not give: use 'nesterov', the same method in other variables"
+            )
+        self.rule, self.initial = chosen.rule, chosen.initial
+        super().__init__(params, {"rule": chosen.rule.name, **chosen.hyper})
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group; its own hyperparameters are checked as the constructor's are."""
+        own = {k: v for k, v in param_group.items() if k not in ("params", "param_names", "rule", "initial_lr")}
+        checked(self.rule, own)
+        super().add_param_group(param_group)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Step every parameter that has a gradient once.
+
+        Args:
+            closure: Evaluates the model again and returns the loss; optional.
+
+        Returns:
+            The closure's loss, or None.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        with torch.no_grad():
+            for group in self.param_groups:
+                step_group(self, group, self._plan(group))
+        return loss
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over a state of the same rule.
+
+        Raises:
+            InputError: If the state is another rule's.
+        """
+        for group in state_dict["param_groups"]:
+            if group.get("rule") != self.rule.name:
+                raise InputError(
+                    f"expected the state of rule '{self.rule.name}', got that of {group.get('rule')!r}: "
+                    "make the optimizer with the rule that the state was saved with"
+                )
+        super().load_state_dict(state_dict)
+
+    def _plan(self, group: Mapping[str, Any]) -> Plan:
+        hyper = {name: group[name] for name in self.rule.hyper}
+        return Plan(
+            program=trace(self.rule),
+            hyper=hyper,
+            keys={letter: letter for letter in self.rule.state},
+            initial=starts(self.initial, hyper),
+            counted=True,
+            densify=False,
+            name=f"rule '{self.rule.name}'",
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        rule = self.rule.name if _in_catalogue(self.rule) else self.rule
+        return {**super().__getstate__(), "rule": rule, "initial": dict(self.initial)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        rule = state["rule"]
+        super().__setstate__({**state, "rule": find_rule(rule) if isinstance(rule, str) else rule})
+
+
+def _in_catalogue(rule: Rule) -> bool:
+    """Whether the rule's name leads back to it."""
+    try:
+        return find_rule(rule.name) is rule
+    except InputError:
+        return False
+
+
+def _chosen(rule: str | Rule, hyper: Mapping[str, Any], initial: Mapping[str, float]) -> Setting:
+    if isinstance(rule, Rule):
+        trace(rule)  # a rule of one's own is refused here, not in the first step
+        return setting(rule, hyper, initial)
+    found = resolve(rule, hyper)
+    return setting(found.rule, found.hyper, {**found.initial, **initial})

@@ -1,0 +1,117 @@
+"""One step of the parameters of one group: through the fused kernel where memory allows, else through the evaluator."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from thalweg.compile import numba
+from thalweg.frameworks.torch import evaluator
+from thalweg.frameworks.torch.memory import KERNEL_DTYPES, aligned, real_view, same_order, walkable
+from thalweg.frameworks.torch.plan import Plan
+from thalweg.sweep.cpu import sweep
+from thalweg.sweep.threads import Launch, openmp_team, own_threads
+
+PROCESS = os.getpid()  # in which torch's OpenMP threads live; a child made by fork has another number
+
+
+def step_group(optimizer: torch.optim.Optimizer, group: dict[str, Any], plan: Plan) -> None:
+    """Step every parameter of a group that has a gradient.
+
+    Raises:
+        RuntimeError: If a gradient is sparse and the rule's class takes none.
+    """
+    differentiable = bool(group.get("differentiable"))
+    fused: dict[tuple[torch.dtype, float], list[tuple[Tensor, ...]]] = defaultdict(list)
+    written = []
+    for x in group["params"]:
+        if x.grad is None:
+            continue
+        gradient = real_view(dense_gradient(x.grad, plan))
+        state, t = state_and_step(optimizer, x, plan, group)
+        view = real_view(x)
+        if differentiable or not walkable(view):
+            _evaluate(plan, view, gradient, state, t, differentiable)
+            continue
+        own = (_aligned_state(state, key, x) for key in plan.keys.values())
+        fused[view.dtype, t].append((view, aligned(gradient, view), *own))
+        written.append(x)
+    for (dtype, t), tensors in fused.items():
+        _sweep(plan, dtype, t, tensors)
+    if written:
+        torch.autograd.graph.increment_version(written)
+
+
+def dense_gradient(gradient: Tensor, plan: Plan) -> Tensor:
+    """The gradient in memory as it is; dense where it is sparse and torch's class takes sparse ones too."""
+    if gradient.layout == torch.strided:
+        return gradient.resolve_conj().resolve_neg()
+    if not plan.densify:
+        raise RuntimeError(f"{plan.name} does not support sparse gradients: use SGD or Adagrad, or a dense gradient")
+    if plan.name == "Adagrad" and "decay" in plan.hyper:
+        raise RuntimeError("weight_decay option is not compatible with sparse gradients: set weight_decay to 0")
+    return gradient.to_dense()
+
+
+def state_and_step(
+    optimizer: torch.optim.Optimizer, x: Tensor, plan: Plan, group: dict[str, Any]
+) -> tuple[dict[str, Any], float]:
+    """The parameter's state, with every entry that the rule needs, and the number of the step being taken, from 1."""
+    if not plan.keys and not plan.counted:
+        return {}, 1.0
+    state = optimizer.state[x]
+    missing = [(letter, key) for letter, key in plan.keys.items() if state.get(key) is None]
+    if plan.counted:
+        on_device = group.get("capturable") or group.get("fused")
+        if "step" not in state:
+            state["step"] = torch.zeros((), dtype=torch.float32, device=x.device if on_device else "cpu")
+        state["step"] += 1
+    for letter, key in missing:
+        state[key] = torch.empty_like(x, requires_grad=False, memory_format=torch.preserve_format)
+        real_view(state[key]).fill_(plan.initial[letter])
+    if plan.counted:
+        return state, float(state["step"])
+    return state, 1.0 if missing else 2.0
+
+
+def _aligned_state(state: dict[str, Any], key: str, x: Tensor) -> Tensor:
+    """A state in the parameter's order and type; one that was loaded in another order is laid anew, once."""
+    if not same_order(state[key], x):
+        state[key] = aligned(state[key], x)
+    return real_view(state[key])
+
+
+def _sweep(plan: Plan, dtype: torch.dtype, t: float, tensors: list[tuple[Tensor, ...]]) -> None:
+    kernel = numba.compiled(plan.program, KERNEL_DTYPES[dtype])
+    addresses = [[part.data_ptr() for part in parts] for parts in tensors]
+    counts = [parts[0].numel() for parts in tensors]
+    hyper = {name: float(value) for name, value in plan.hyper.items()}
+    sweep(kernel, addresses, counts, t, hyper, threads=torch.get_num_threads(), launch=team())
+
+
+def _evaluate(
+    plan: Plan, x: Tensor, gradient: Tensor, state: dict[str, Any], t: float, differentiable: bool
+) -> None:
+    """Compute with torch's own operations; differentiable steps leave the old state to autograd and store a new one."""
+    arrays = {letter: real_view(state[key]) for letter, key in plan.keys.items()}
+    hyper = plan.hyper if differentiable else {name: float(value) for name, value in plan.hyper.items()}
+    new_x, *new_state = evaluator.step(plan.program, {"x": x, "g": gradient, **arrays}, t, hyper)
+    x.copy_(new_x)
+    for (letter, key), value in zip(plan.keys.items(), new_state, strict=True):
+        if differentiable:
+            state[key] = torch.view_as_complex(value) if state[key].is_complex() else value
+        else:
+            arrays[letter].copy_(value)
+
+
+@functools.cache
+def team() -> Launch:
+    """Torch's own OpenMP threads where it brings GNU's library, else threads of our own."""
+    libraries = sorted((Path(torch.__file__).parent / "lib").glob("libgomp*.so*"))
+    return openmp_team(libraries[0], PROCESS) if libraries else own_threads

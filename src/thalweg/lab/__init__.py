@@ -1,0 +1,1 @@
+"""The lab: real training, compared fairly. problem → spec → run → store → table."""

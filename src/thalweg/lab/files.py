@@ -1,0 +1,91 @@
+"""Problems and rules by name, or out of a user's own Python file."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from thalweg.errors import InputError, did_you_mean
+from thalweg.formula import Rule
+from thalweg.lab.problem import Problem
+from thalweg.lab.problems import NAMES
+from thalweg.rules.setting import find_rule
+
+
+def find_problem(reference: str) -> Problem:
+    """A problem of the lab by its name, or the `PROBLEM` of a Python file.
+
+    Raises:
+        InputError: If there is no such problem or file, or the file has no `PROBLEM`.
+    """
+    if reference.endswith(".py"):
+        found = getattr(load_module(reference), "PROBLEM", None)
+        if not isinstance(found, Problem):
+            raise InputError(f"expected '{reference}' to define PROBLEM, a thalweg.lab.problem.Problem, got {found!r}")
+        return found
+    if reference not in NAMES:
+        raise InputError(f"there is no problem '{reference}': {did_you_mean(reference, list(NAMES))}")
+    return _own_module(reference).PROBLEM
+
+
+def problem_file(reference: str) -> Path:
+    """The file that defines a problem; its bytes are part of every run's key."""
+    if reference.endswith(".py"):
+        return Path(reference)
+    return Path(str(_own_module(reference).__file__))
+
+
+def _own_module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(f"thalweg.lab.problems.{name.replace('-', '_')}")
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"the problem '{name}' needs the package '{error.name}', which is not installed: pip install 'thalweg[lab]'"
+        ) from error
+
+
+def find_rule_or_file(reference: str) -> Rule:
+    """A rule by its name, or the one rule that a Python file defines.
+
+    Raises:
+        InputError: If there is no such rule or file, or the file defines none or several.
+    """
+    if not reference.endswith(".py"):
+        return find_rule(reference)
+    module = load_module(reference)
+    rules = [v for v in vars(module).values() if isinstance(v, Rule) and v.formula.__module__ == module.__name__]
+    if len(rules) != 1:
+        names = ", ".join(r.name for r in rules) or "none"
+        raise InputError(f"expected one rule in '{reference}', got {names}: define one with @rule")
+    return rules[0]
+
+
+def load_module(path: str) -> ModuleType:
+    """Execute a user's own Python file, once per content, as a module.
+
+    Raises:
+        InputError: If the file is missing or fails.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise InputError(f"there is no file '{path}': give the path of a Python file")
+    name = f"thalweg_user_{file.stem}_{hashlib.sha256(file.read_bytes()).hexdigest()[:16]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None and spec.loader is not None  # a path that ends in .py always has a loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except InputError:
+        del sys.modules[name]
+        raise
+    except Exception as error:
+        del sys.modules[name]
+        raise InputError(f"'{path}' cannot be loaded ({type(error).__name__}: {error}): mend the file") from error
+    return module

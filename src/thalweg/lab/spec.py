@@ -1,0 +1,105 @@
+"""`RunSpec`: everything that decides a run, and the key under which its result is kept."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+LOOP = Path(__file__).with_name("run.py")
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run, before it is run. Two specs with one key give the same numbers, to the bit.
+
+    Attributes:
+        problem: The problem's name, or the path of its file.
+        problem_digest: A hash of the problem file's bytes.
+        source: The `--data` argument, or None for the problem's own data.
+        data_digest: A hash of the data.
+        rule: The rule's name, or the path of its file.
+        rule_digest: A hash of the rule's program.
+        hyper: Every hyperparameter and its number, sorted by name.
+        initial: Every state and the number that it starts at, sorted by name.
+        seed: Decides the initial weights, the data orders and the noise of dropout.
+        epochs: Passes over the training data.
+        batch_size: Samples per step.
+        dtype: Of the parameters.
+        backend: What computes the steps.
+        threads: Of torch and of the kernel.
+        torch: Torch's version.
+        processor: The kind of CPU.
+        loop_digest: A hash of the training loop's file.
+    """
+
+    problem: str
+    problem_digest: str
+    source: str | None
+    data_digest: str
+    rule: str
+    rule_digest: str
+    hyper: tuple[tuple[str, float], ...]
+    initial: tuple[tuple[str, float], ...]
+    seed: int
+    epochs: int
+    batch_size: int
+    dtype: str
+    backend: str
+    threads: int
+    torch: str
+    processor: str
+    loop_digest: str
+
+    @property
+    def key(self) -> str:
+        """A hash of what decides the run; where a file lies does not, what is in it does."""
+        deciding = {k: v for k, v in asdict(self).items() if k not in ("problem", "source", "rule")}
+        return digest_of(json.dumps(deciding, sort_keys=True))
+
+
+def digest_of(text: str) -> str:
+    """A hash of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """A hash of a file's bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@functools.cache
+def processor() -> str:
+    """The kind of CPU, as exactly as the system tells: its vector units decide how torch rounds.
+
+    Example:
+        >>> len(processor()) > 0
+        True
+    """
+    info = Path("/proc/cpuinfo")
+    if not info.is_file():
+        return f"{platform.machine()} {platform.processor()}".strip()
+    lines = (line.partition(":") for line in info.read_text(errors="replace").splitlines())
+    facts = {name.strip(): value.strip() for name, _, value in lines}
+    wanted = ("vendor_id", "model name", "cpu family", "model", "CPU implementer", "CPU part")
+    return " ".join([platform.machine(), *(facts[w] for w in wanted if w in facts)])
+
+
+def environment() -> dict[str, str]:
+    """Versions and machine, for the report.
+
+    Example:
+        >>> "Python" in environment()
+        True
+    """
+    packages = ("thalweg", "torch", "numpy", "numba")
+    return {
+        "Python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": processor(),
+        **{package: version(package) for package in packages},
+    }

@@ -1,0 +1,45 @@
+"""Momentum with dampening: from the second step on a gradient enters the sum with the weight `1 - dampening`.
+
+Why it works: with `dampening = rho` the sum becomes an average, so that rho no longer changes the length of steps.
+torch lets the first gradient in whole, which makes that average start at the first gradient instead of near zero.
+
+Source: Sutskever et al. 2013, equations 1 and 2, with the dampening of torch.optim.SGD.
+
+Differs from: libraries that dampen the first gradient too: at dampening .9 their first step is a tenth of this one.
+torch and MLX compute this one; Keras and Optax have no dampening.
+
+Use it when: a torch recipe with `dampening=` must be repeated. Not for a new model: `momentum` with another lr does
+the same but for the first gradient.
+
+Example:
+    The first gradient counts whole, the second a tenth:
+
+    >>> x, v = momentum_dampened(1.0, 1.0, 1, 0.0, lr=0.1, dampening=0.9)
+    >>> x, v
+    (0.9, 1.0)
+    >>> x, v = momentum_dampened(x, 1.0, 2, v, lr=0.1, dampening=0.9)
+    >>> round(x, 9), round(v, 9)
+    (0.8, 1.0)
+"""
+
+from thalweg.formula import Peer, rule, where
+from thalweg.rules.momentum import momentum
+
+
+@rule("Sutskever et al. 2013, equations 1 and 2; dampening as in torch.optim.SGD", facts=("identity_at_zero_gradient",))
+def momentum_dampened(x, g, t, v, *, lr=0.01, rho=0.9, dampening=0.0):
+    fresh = where(t > 1, 1 - dampening, 1.0)
+    return momentum(x, fresh * g, t, v, lr=lr, rho=rho)
+
+
+PEERS = (
+    Peer(
+        "torch",
+        "SGD",
+        {"lr": "lr", "momentum": "rho", "dampening": "dampening"},
+        {"lr": 1e-3, "momentum": 0.0, "dampening": 0.0, "nesterov": False},
+        flags={"nesterov": False},
+        state={"momentum_buffer": "v"},
+        decay="l2",
+    ),
+)

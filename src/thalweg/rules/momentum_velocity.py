@@ -1,0 +1,47 @@
+"""Momentum as a velocity: each step is a part of the last step, minus lr times the gradient.
+
+Why it works: as `momentum`, of which this is the form in other variables, `v` here being `-lr * v` there. A change of
+lr reaches only the gradients that come after it; those already in the velocity keep the lr they came in with.
+
+Source: Rumelhart, Hinton & Williams 1986, equation 9; Sutskever et al. 2013, equations 1 and 2.
+
+Differs from: torch and Optax, where lr multiplies the whole sum (`momentum`): after lr is halved they step half as far
+at once, this one only bit by bit. Keras computes this one.
+
+Use it when: a Keras recipe must be repeated, or lr changes so abruptly that steps should not jump with it. Not with a
+torch schedule: the same numbers then mean another method.
+
+Example:
+    The lr falls to zero after the first step, and the velocity carries on:
+
+    >>> x, v = momentum_velocity(1.0, 1.0, 1, 0.0, lr=0.1)
+    >>> x, v
+    (0.9, -0.1)
+    >>> x, v = momentum_velocity(x, 1.0, 2, v, lr=0.0)
+    >>> round(x, 9), round(v, 9)
+    (0.81, -0.09)
+"""
+
+from thalweg.formula import Peer, rule
+
+
+@rule(
+    "Rumelhart, Hinton & Williams 1986, equation 9; Sutskever et al. 2013, equations 1 and 2",
+    facts=("identity_at_zero_gradient",),
+)
+def momentum_velocity(x, g, t, v, *, lr=0.01, mu=0.9):
+    v = mu * v - lr * g
+    return x + v, v
+
+
+PEERS = (
+    Peer(
+        "keras",
+        "SGD",
+        {"learning_rate": "lr", "momentum": "mu"},
+        {"learning_rate": 0.01, "momentum": 0.0, "nesterov": False},
+        flags={"nesterov": False},
+        state={"momentum": "v"},
+        decay="decoupled",
+    ),
+)

@@ -1,0 +1,41 @@
+"""Nesterov's momentum: momentum that has already taken the step it is about to repeat, as torch writes it.
+
+Why it works: plain momentum learns of a slope only after it has moved; here the new gradient counts at once, with the
+weight `1 + mu` instead of 1. That damps the swing across a valley and lets mu be larger before steps oscillate.
+
+Source: Nesterov 1983; Bengio, Boulanger-Lewandowski & Pascanu 2013, section 3.5, with lr taken out of the sum.
+
+Differs from: `nesterov_lookahead`, the method as first stated: the same iterates, but `x` here is the point `x + mu *
+v` there. Keras keeps lr inside the sum (`nesterov_velocity`). torch and Optax compute this one.
+
+Use it when: you would use `momentum`; it costs the same. Not when gradients are mostly noise: then the two hardly
+differ.
+
+Example:
+    The first step is `1 + mu` times that of plain momentum:
+
+    >>> x, v = nesterov(1.0, 1.0, 1, 0.0, lr=0.1)
+    >>> round(x, 9), v
+    (0.81, 1.0)
+"""
+
+from thalweg.formula import Peer, rule
+
+
+@rule("Nesterov 1983; Bengio et al. 2013, section 3.5", facts=("identity_at_zero_gradient",))
+def nesterov(x, g, t, v, *, lr=0.01, mu=0.9):
+    v = mu * v + g
+    return x - lr * (g + mu * v), v
+
+
+PEERS = (
+    Peer(
+        "torch",
+        "SGD",
+        {"lr": "lr", "momentum": "mu"},
+        {"lr": 1e-3, "momentum": 0.0, "nesterov": False},
+        flags={"nesterov": True},
+        state={"momentum_buffer": "v"},
+        decay="l2",
+    ),
+)

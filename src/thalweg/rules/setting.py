@@ -1,0 +1,126 @@
+"""What a user asked for, made exact: a rule, all its hyperparameters, and what its states start at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from thalweg.errors import InputError, did_you_mean
+from thalweg.formula import Rule
+from thalweg.rules import RULES
+from thalweg.rules.decay import WRAPPERS
+from thalweg.rules.hyper import checked
+from thalweg.rules.peers import check_arguments, classes, declared, defaults, match
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A rule with a number for everything that decides its steps.
+
+    Attributes:
+        rule: The rule.
+        hyper: A number for every hyperparameter.
+        initial: For every state what each of its elements starts at: a number, or the hyperparameter that says it.
+    """
+
+    rule: Rule
+    hyper: Mapping[str, float]
+    initial: Mapping[str, float | str]
+
+
+def starts(initial: Mapping[str, float | str], hyper: Mapping[str, Any]) -> dict[str, float]:
+    """The number that each state starts at, under these hyperparameters.
+
+    Example:
+        >>> starts({"g_old": 0.0, "eta": "lr"}, {"lr": 0.1})
+        {'g_old': 0.0, 'eta': 0.1}
+    """
+    return {state: float(hyper[start]) if isinstance(start, str) else start for state, start in initial.items()}
+
+
+def setting(rule: Rule, hyper: Mapping[str, Any] | None = None, initial: Mapping[str, float] | None = None) -> Setting:
+    """The setting of a rule with some hyperparameters given and the rest at their defaults.
+
+    Raises:
+        InputError: If a hyperparameter or a state is unknown, or a number outside its range.
+
+    Example:
+        >>> setting(RULES["irprop_minus"], {"lr": 0.1}).initial
+        {'g_old': 0.0, 'eta': 'lr'}
+    """
+    numbers = checked(rule, hyper or {})
+    chosen = {**dict.fromkeys(rule.state, 0.0), **rule.initial, **(initial or {})}
+    if unknown := chosen.keys() - set(rule.state):
+        raise InputError(
+            f"rule '{rule.name}' has no state '{min(unknown)}': {did_you_mean(min(unknown), list(rule.state))}"
+        )
+    return Setting(rule, numbers, {s: v if isinstance(v, str) else float(v) for s, v in chosen.items()})
+
+
+def find_rule(name: str) -> Rule:
+    """A rule by its name in the catalogue, wrappers included: `adam`, `l2(adam)`, `decoupled(rmsprop)`.
+
+    Raises:
+        InputError: If there is no such rule.
+
+    Example:
+        >>> find_rule("decoupled(rmsprop)").name
+        'decoupled(rmsprop)'
+    """
+    if wrapped := re.fullmatch(r"(\w+)\((.+)\)", name):
+        wrapper, inner = wrapped.groups()
+        if wrapper not in WRAPPERS:
+            raise InputError(f"'{wrapper}' does not wrap a rule: {did_you_mean(wrapper, list(WRAPPERS))}")
+        return WRAPPERS[wrapper](find_rule(inner))
+    if name not in RULES:
+        known = list(RULES) + [c for c in classes("torch") if c not in RULES]
+        raise InputError(f"there is no optimizer '{name}': {did_you_mean(name, known)}")
+    return RULES[name]
+
+
+def resolve(name: str, given: Mapping[str, Any]) -> Setting:
+    """The setting that a name with arguments means.
+
+    A rule of the catalogue with its own hyperparameters comes first; then a torch class by its lower-case name with
+    torch's arguments. With `dialect="keras"` (or `"torch"`) the name is that framework's class, its defaults hold, and
+    arguments may be spelled its way or in the rule's letters.
+
+    Raises:
+        InputError: If the name, the dialect or an argument is unknown, or a number outside its range.
+
+    Example:
+        >>> resolve("adam", {"lr": 0.01}).hyper["lr"]
+        0.01
+        >>> resolve("sgd", {"momentum": 0.9, "nesterov": True}).rule.name
+        'nesterov'
+        >>> resolve("adagrad", {"dialect": "keras"}).initial
+        {'s': 0.1}
+    """
+    given = dict(given)
+    dialect = given.pop("dialect", None)
+    if dialect is not None:
+        return _in_dialect(str(dialect), name, given)
+    if name in RULES and not given.keys() <= RULES[name].hyper.keys() and name in classes("torch"):
+        if not given.keys() & defaults("torch", classes("torch")[name]).keys():
+            checked(RULES[name], given)
+        return _in_dialect("torch", name, given)
+    if name not in RULES and name in classes("torch"):
+        return _in_dialect("torch", name, given)
+    return setting(find_rule(name), given)
+
+
+def _in_dialect(dialect: str, name: str, given: dict[str, Any]) -> Setting:
+    if dialect not in ("torch", "keras"):
+        raise InputError(f"there is no dialect '{dialect}': {did_you_mean(dialect, ['torch', 'keras'])}")
+    if name not in classes(dialect):
+        raise InputError(f"{dialect} has no optimizer '{name}': {did_you_mean(name, list(classes(dialect)))}")
+    cls = classes(dialect)[name]
+    letters = {letter for rule, _ in declared(dialect, cls) for letter in rule.hyper}
+    spelled = {k: v for k, v in given.items() if k in defaults(dialect, cls) or k not in letters}
+    check_arguments(dialect, cls, spelled)
+    arguments = defaults(dialect, cls) | spelled
+    found = match(dialect, cls, arguments)
+    own = {k: v for k, v in given.items() if k not in spelled}
+    return setting(found.rule, found.hyper(arguments) | own, found.initial(arguments))
