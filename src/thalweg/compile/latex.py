@@ -1,7 +1,7 @@
 """The LaTeX printer: a program as the equations that one would write on a blackboard.
 
-One equation for every value that the rule's author named, and one for every array that is written; what has no name stands
-where it is used. Old state carries the index t-1, new state t; a name that is assigned again carries a tilde.
+One equation for every value that the rule's author named, and one for every array that is written; what has no name
+stands where it is used. Old state carries the index t-1, new state t; a name that is assigned again carries a tilde.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def _text(argument: Argument, known: dict[str, Text]) -> Text:
 
 def _number(value: float) -> Text:
     if not math.isfinite(value):
-        return Text(r"\mathrm{nan}" if value != value else r"\infty" if value > 0 else r"-\infty", NEGATIVE)
+        return Text(r"-\infty", NEGATIVE) if value < 0 else Text(r"\infty" if value > 0 else r"\mathrm{nan}")
     digits, _, exponent = repr(int(value) if value.is_integer() and abs(value) < 1e15 else value).partition("e")
     if not exponent:
         return Text(digits, ATOM if value >= 0 else NEGATIVE)

@@ -105,9 +105,11 @@ def _checked_results(rule: Rule, result: Any, targets: tuple[str, ...]) -> tuple
             "return the new x, then every state in the order of the signature"
         )
     for target, value in zip(targets, results, strict=True):
-        if not isinstance(value, (Expr, int, float)):
+        condition = isinstance(value, Expr) and value.op in COMPARISONS
+        if condition or not isinstance(value, (Expr, int, float)):
+            kind = "comparison" if condition else type(value).__name__
             raise FormulaError(
-                f"rule '{rule.name}' must return a formula for {target}, got a {type(value).__name__}: "
+                f"rule '{rule.name}' must return a formula for {target}, got a {kind}: "
                 "return the new x, then every state"
             )
     return results

@@ -77,9 +77,7 @@ def download() -> tuple[np.ndarray, ...]:
     try:
         pixels, labels = fetch()
     except ImportError as error:
-        raise InputError(
-            "expected scikit-learn for a download from OpenML, got none: install scikit-learn"
-        ) from error
+        raise InputError("expected scikit-learn for a download from OpenML, got none: install scikit-learn") from error
     except (OSError, HTTPException, ValueError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
@@ -103,8 +101,8 @@ def fetch() -> tuple[np.ndarray, np.ndarray]:
     # Its warnings announce second attempts; what matters is how the last one ends.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        answer = fetch_openml("mnist_784", version=1, as_frame=False, cache=False)
-    return answer.data.astype(np.uint8), answer.target.astype(np.uint8)
+        pixels, labels = fetch_openml("mnist_784", version=1, as_frame=False, return_X_y=True, cache=False)
+    return np.asarray(pixels).astype(np.uint8), np.asarray(labels).astype(np.uint8)
 
 
 def check(arrays: tuple[np.ndarray, ...], advice: str) -> None:
@@ -121,7 +119,7 @@ def check(arrays: tuple[np.ndarray, ...], advice: str) -> None:
     for what, parts, expected in pairs:
         digest = hashlib.sha256()
         for part in parts:
-            digest.update(np.ascontiguousarray(part))
+            digest.update(np.ascontiguousarray(part).data)
         if digest.hexdigest() != expected:
             raise InputError(
                 f"expected MNIST's {what} with sha256 {expected[:16]}..., got {digest.hexdigest()[:16]}...: {advice}"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2])
 _INK = "#333333"
-_WIDTH, _HEIGHT, _PADDING = 360, 260, 10
+_WIDTH, _HEIGHT, _PADDING = 320, 240, 10
 _Chart = TypeVar("_Chart", "altair.HConcatChart", "altair.LayerChart")
 
 
@@ -88,7 +88,7 @@ def _loss_panel(comparison: Comparison) -> altair.LayerChart:
     floor = min(point["mean"] for point in points) / 2
     points = [{**point, "low": max(point["low"], floor)} for point in points]
     ticks = _log_ticks(min(point["low"] for point in points), max(point["high"] for point in points))
-    axis = {"format": "~g", **({"values": ticks} if len(ticks) > 1 else {"tickCount": 6})}
+    axis: dict[str, Any] = {"format": "~g", **({"values": ticks} if len(ticks) > 1 else {"tickCount": 6})}
     return _panel(comparison, points, "validation loss, log scale", {"type": "log"}, axis)
 
 
@@ -126,7 +126,13 @@ def _panel(
 
     colour, dash = _identity(words.unique_labels(comparison.rows))
     # The axis's title stands above the axis, level in both panels and readable without turning one's head.
-    place = {"titleAngle": 0, "titleAlign": "left", "titleBaseline": "bottom", "titleX": 0, "titleY": -12}
+    place: dict[str, Any] = {
+        "titleAngle": 0,
+        "titleAlign": "left",
+        "titleBaseline": "bottom",
+        "titleX": 0,
+        "titleY": -12,
+    }
     axis = altair.Axis(title=title, **place, **ticks)
     scaled = altair.Scale(nice=False, padding=_PADDING, **scale)
     mean = altair.Y("mean:Q", scale=scaled, axis=axis)
@@ -135,7 +141,7 @@ def _panel(
     layers = [band, base.mark_line(strokeWidth=2).encode(y=mean, strokeDash=dash)]
     if comparison.epochs <= 20:
         layers.append(base.mark_point(filled=True, opacity=1, size=22).encode(y=mean))
-    return altair.layer(*layers).properties(width=_WIDTH, height=_HEIGHT)
+    return altair.LayerChart(layer=layers, width=_WIDTH, height=_HEIGHT)
 
 
 def _identity(labels: list[str]) -> tuple[altair.Color, altair.StrokeDash]:
@@ -145,8 +151,15 @@ def _identity(labels: list[str]) -> tuple[altair.Color, altair.StrokeDash]:
     places = range(len(labels))
     colours = [PALETTE[place % len(PALETTE)] for place in places]
     dashes = [_DASHES[place // len(PALETTE) % len(_DASHES)] for place in places]
+    columns = max(1, min(3, 54 // max([1, *map(len, labels)])))
     legend = altair.Legend(
-        title=None, orient="bottom", columns=3, labelLimit=150, symbolType="stroke", symbolStrokeWidth=3, symbolOpacity=1
+        title=None,
+        orient="bottom",
+        columns=columns,
+        labelLimit=_WIDTH,
+        symbolType="stroke",
+        symbolStrokeWidth=3,
+        symbolOpacity=1,
     )
     return (
         altair.Color("optimizer:N", legend=legend).scale(domain=labels, range=colours),
@@ -157,7 +170,7 @@ def _identity(labels: list[str]) -> tuple[altair.Color, altair.StrokeDash]:
 def _epoch_axis(epochs: int) -> altair.X:
     import altair
 
-    look = {"title": "epoch", "format": "d", "grid": False, "labelFlush": False}
+    look: dict[str, Any] = {"title": "epoch", "format": "d", "grid": False, "labelFlush": False}
     every = altair.Axis(values=list(range(1, epochs + 1)), **look)
     axis = every if epochs <= 12 else altair.Axis(tickMinStep=1, **look)
     margin = min(0.5, 0.03 * epochs)
@@ -165,11 +178,19 @@ def _epoch_axis(epochs: int) -> altair.X:
 
 
 def _styled(chart: _Chart) -> _Chart:
-    ink = {"labelColor": _INK, "titleColor": _INK}
+    ink: dict[str, Any] = {"labelColor": _INK, "titleColor": _INK}
     return (
         chart.configure(background="#ffffff", padding=12, font="sans-serif", aria=False)
         .configure_view(stroke=None)
-        .configure_axis(gridColor="#e4e4e4", domainColor="#999999", tickColor="#999999", titleFontWeight="normal", titleFontSize=12, **ink)
-        .configure_legend(labelColor=_INK, labelFontSize=11)
+        .configure_axis(
+            gridColor="#e4e4e4",
+            domainColor="#999999",
+            tickColor="#999999",
+            titleFontWeight="normal",
+            titleFontSize=13,
+            labelFontSize=12,
+            **ink,
+        )
+        .configure_legend(labelColor=_INK, labelFontSize=12)
         .configure_title(color=_INK, subtitleColor="#666666")
     )

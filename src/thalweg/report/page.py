@@ -45,7 +45,8 @@ def _headline(comparison: Comparison) -> str:
     head = (
         '<tr><th scope="col" rowspan="2">optimizer</th><th scope="col" rowspan="2">lr</th>'
         + "".join(f'<th scope="colgroup" colspan="2">epoch {epoch}</th>' for epoch in shown)
-        + '<th scope="col" rowspan="2">time of<br>one run</th><th scope="col" rowspan="2">spent in the<br>optimizer</th>'
+        + '<th scope="col" rowspan="2">time of<br>one run</th>'
+        + '<th scope="col" rowspan="2">spent in the<br>optimizer</th>'
         + f"</tr><tr>{pair * len(shown)}</tr>"
     )
     rows = (
@@ -66,7 +67,9 @@ def _settings(comparison: Comparison) -> str:
         [
             _text(row.optimizer),
             f"<code>{_text(row.rule)}</code>",
-            "<br>".join(f"<code>{_text(key)} = {_text(words.setting(row.settings[key]))}</code>" for key in row.settings),
+            ", ".join(
+                f"<code>{_text(key)}={_text(words.setting(value))}</code>" for key, value in row.settings.items()
+            ),
             _text(", ".join(map(str, row.seeds))),
         ]
         for row in comparison.rows
@@ -84,7 +87,7 @@ def _epochs(comparison: Comparison) -> str:
 
 
 def _runs(comparison: Comparison) -> str:
-    names = ("optimizer", "seed", "status", f"final {comparison.metric}", "time", "in the optimizer", "data order")
+    names = ("optimizer", "seed", "status", f"last {comparison.metric}", "time", "in the optimizer", "data order")
     return _table("Every run", _head(*names), (_run_cells(run) for run in comparison.runs))
 
 

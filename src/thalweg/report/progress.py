@@ -51,7 +51,14 @@ def training_progress(runs: int, epochs: int, known: int) -> Iterator[TrainingPr
         known: How many more are in the store already.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     if known:
         print(f"{known} of {known + runs} runs are in the store already", file=sys.stderr)

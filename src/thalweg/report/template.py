@@ -31,6 +31,7 @@ h1 { font-size: 1.4rem; line-height: 1.25; margin: 0; overflow-wrap: anywhere; }
 h2, summary { font-size: 1.05rem; font-weight: 600; }
 h2 { margin: 2rem 0 .5rem; }
 header p { margin: .25rem 0; color: var(--quiet); overflow-wrap: anywhere; }
+.verdict { margin: 1rem 0; }
 .verdict p { margin: .5rem 0; max-width: 48rem; overflow-wrap: anywhere; }
 .verdict p:first-child { font-weight: 600; }
 .scroll {
@@ -44,9 +45,11 @@ th, td { padding: .4rem .75rem; border-top: 1px solid var(--line); text-align: l
 .numbers tr > th[scope="colgroup"] { text-align: center; }
 .numbers tbody th, .numbers thead tr:first-child th:first-child {
   position: sticky; left: 0; background: var(--card); text-align: left; white-space: normal;
-  min-width: 7rem; max-width: 12rem; overflow-wrap: anywhere;
+  min-width: 8.5rem; max-width: 12rem; overflow-wrap: anywhere;
 }
 .numbers thead tr:first-child th:first-child { vertical-align: bottom; }
+.words tbody th { min-width: 8rem; }
+.words td:nth-child(3) { min-width: 13rem; }
 thead th { font-weight: 500; color: var(--quiet); }
 tbody th { font-weight: 600; overflow-wrap: anywhere; }
 td small { display: block; color: var(--quiet); }
@@ -63,6 +66,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1rem; fo
 dt { color: var(--quiet); }
 dd { margin: 0; overflow-wrap: anywhere; }
 code { font-size: .8125rem; }
+@media (max-width: 32rem) { body { padding: 1rem .5rem 2rem; } figure { padding: 0; } }
 @media print { .scroll { overflow: visible; } body { max-width: none; } }
 </style>
 </head>

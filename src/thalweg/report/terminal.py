@@ -48,7 +48,9 @@ def _table(comparison: Comparison, shown: tuple[int, ...]) -> RenderableType:
     table.add_column("\noptimizer", overflow="fold", min_width=12)
     for epoch in shown:
         title = f"epoch {epoch}" if epoch < 100 else f"ep. {epoch}"
-        table.add_column(_text(f"{title}\n{words.plain(comparison.metric)}"), justify="right", max_width=8, no_wrap=True)
+        table.add_column(
+            _text(f"{title}\n{words.plain(comparison.metric)}"), justify="right", max_width=8, no_wrap=True
+        )
         table.add_column("\nloss", justify="right", max_width=8, no_wrap=True)
     table.add_column("\ntime", justify="right", no_wrap=True)
     table.add_column("opt.\nshare", justify="right", no_wrap=True)

@@ -2,7 +2,7 @@
 
 Why it works: RMSProp's scaled gradient has no unit; multiplied by the size of recent changes it has the weight's, as a
 Newton step would. So the method finds its step length by itself and needs no learning rate: the 1 here is only a
-handle. It starts slowly, from changes of √eps, and grows them while gradients agree.
+handle. It starts slowly, from changes of about √eps, which grow like √t while gradients agree.
 
 Source: Zeiler 2012, Algorithm 1.
 

@@ -1,0 +1,30 @@
+"""What all tests share: snapshots, files that hold what a printer printed when somebody last looked at it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-snapshots", action="store_true", help="write what is printed now into tests/snapshots; read the diff"
+    )
+
+
+@pytest.fixture
+def snapshot(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """A check that a text is the one in the file of that name under tests/snapshots."""
+    update = request.config.getoption("--update-snapshots")
+
+    def check(name: str, text: str) -> None:
+        path = SNAPSHOTS / name
+        if update:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        known = path.read_text(encoding="utf-8") if path.exists() else None
+        assert text == known, f"{name} is not what it was: if that is meant, run pytest --update-snapshots"
+
+    return check
