@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -56,6 +57,17 @@ class Rule:
 
     def __repr__(self) -> str:
         return f"<rule {self.name}({', '.join(('x', 'g', 't', *self.state))})>"
+
+    def __deepcopy__(self, memo: Any) -> Rule:
+        return self
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str]]:
+        return _defined, (self.formula.__module__, self.formula.__qualname__)
+
+
+def _defined(module: str, name: str) -> Rule:
+    """The rule of that name in a module: a pickle holds where a rule is written, never a copy of it."""
+    return getattr(importlib.import_module(module), name)
 
 
 def rule(

@@ -114,8 +114,9 @@ class Optimizer(torch.optim.Optimizer):
         return {**super().__getstate__(), "rule": rule, "initial": dict(self.initial)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        rule = state["rule"]
-        super().__setstate__({**state, "rule": find_rule(rule) if isinstance(rule, str) else rule})
+        if isinstance(state.get("rule"), str):  # absent when torch calls this to take over a state dict
+            state = {**state, "rule": find_rule(state["rule"])}
+        super().__setstate__(state)
 
 
 def _in_catalogue(rule: Rule) -> bool:

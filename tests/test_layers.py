@@ -1,0 +1,111 @@
+"""Imports go one way: a floor may import what stands below it, never what stands above."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import thalweg
+
+SOURCE = Path(thalweg.__file__).parent
+FLOORS = {
+    "errors": 0,
+    "version": 0,
+    "formula": 0,
+    "rules": 1,
+    "compile": 2,
+    "sweep": 3,
+    "frameworks": 4,
+    "torch": 5,
+    "lab": 6,
+    "report": 7,
+    "cli": 8,
+    "__init__": 9,
+}
+# Which packages from outside a part may import; everything may import the standard library.
+OUTSIDE = {
+    "errors": set(),
+    "version": set(),
+    "formula": set(),
+    "rules": set(),
+    "compile": {"numpy", "numba", "llvmlite"},
+    "sweep": {"numpy"},
+    "frameworks": {"numpy", "torch"},
+    "torch": set(),
+    "lab": {"numpy", "torch", "sklearn"},
+    "report": {"rich", "altair", "vl_convert"},
+    "cli": {"typer", "rich"},
+    "__init__": set(),
+}
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_imports_go_down(path: Path) -> None:
+    part = part_of(path)
+    for name in imports_of(path):
+        top, _, rest = name.partition(".")
+        if top == "thalweg":
+            imported = rest.partition(".")[0]
+            floor = FLOORS.get(imported, 9)
+            assert floor <= FLOORS[part], f"{path}: {part} imports {name}, which stands above it"
+        elif top not in sys.stdlib_module_names:
+            assert top in OUTSIDE[part], f"{path}: {part} may not import {top}"
+
+
+def test_report_reads_tables_only() -> None:
+    for path in (SOURCE / "report").glob("*.py"):
+        own = {name for name in imports_of(path) if name.startswith("thalweg.")}
+        assert all(name.startswith(("thalweg.report", "thalweg.lab.table")) for name in own), path
+
+
+def test_one_framework_per_part_and_one_backend_library_per_file() -> None:
+    libraries = {"torch", "jax", "optax", "keras"}
+    for part in (SOURCE / "frameworks").iterdir():
+        files = [part] if part.suffix == ".py" else list(part.rglob("*.py"))
+        used = {name.partition(".")[0] for file in files for name in imports_of(file)} & libraries
+        assert len(used) <= 1, part
+    for file in (SOURCE / "compile").glob("*.py"):
+        used = {name.partition(".")[0] for name in imports_of(file)} & {"numpy", "numba", "triton"}
+        assert len(used) <= 1, file
+
+
+def test_compile_names_no_rule() -> None:
+    for file in (SOURCE / "compile").glob("*.py"):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        docstrings = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+                assert node.value not in thalweg.RULES, f"{file}: {node.value}"
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import thalweg", ("torch", "numba", "numpy", "rich", "altair")),
+        ("import thalweg.report.page, thalweg.report.terminal", ("torch", "numba")),
+        ("import thalweg.lab.store, thalweg.lab.table", ("torch",)),
+        ("import thalweg.cli", ("torch", "numba", "altair")),
+    ],
+)
+def test_importing_is_cheap(statement: str, absent: tuple[str, ...]) -> None:
+    check = f"import sys; {statement}; print([n for n in {absent!r} if n in sys.modules])"
+    printed = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "[]"
