@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from catalogue import EVERY_RULE, assert_same_bits, first_state, hard_gradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from catalogue import EVERY_RULE, assert_same_bits, first_state, hard_gradients
 from thalweg.compile import numba
 from thalweg.compile import numpy as reference
 from thalweg.compile.program import Program

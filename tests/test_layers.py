@@ -90,7 +90,9 @@ def test_one_framework_per_part_and_one_backend_library_per_file() -> None:
 def test_compile_names_no_rule() -> None:
     for file in (SOURCE / "compile").glob("*.py"):
         tree = ast.parse(file.read_text(encoding="utf-8"))
-        docstrings = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)}
+        docstrings = {
+            id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)
+        }
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
                 assert node.value not in thalweg.RULES, f"{file}: {node.value}"

@@ -7,9 +7,9 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from catalogue import EVERY_RULE, first_state
 
 import thalweg
+from catalogue import EVERY_RULE, first_state
 from thalweg.compile import numpy as reference
 from thalweg.compile.trace import trace
 from thalweg.errors import FormulaError, InputError

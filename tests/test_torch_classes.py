@@ -12,9 +12,9 @@ from torch.optim import lr_scheduler
 
 import thalweg.torch
 
-# How far our float32 and torch's may drift apart in 300 steps, relative to the largest weight. Both round each operation
-# to 6e-8. AdamW differs by the form: torch multiplies the weight by 1 - lr * decay, a number that float32 rounds by up to
-# 6e-8 each step in the same direction; ours subtracts (lr * decay) * x.
+# How far our float32 and torch's may drift apart in 300 steps, relative to the largest weight. Both round each
+# operation to 6e-8. AdamW differs by the form: torch multiplies the weight by 1 - lr * decay, a number that float32
+# rounds by up to 6e-8, each step in the same direction; ours subtracts (lr * decay) * x.
 BOUND = {torch.float64: 1e-13, torch.float32: 2e-6, torch.complex64: 2e-6, torch.complex128: 1e-13}
 DECOUPLED_BOUND = {torch.float64: 5e-14, torch.float32: 3e-5, torch.complex64: 3e-5, torch.complex128: 5e-14}
 
@@ -314,7 +314,8 @@ def test_sparse_gradients_are_taken_where_torch_takes_them() -> None:
     indices, values = torch.tensor([[0, 2, 2]]), torch.tensor([[1.0], [2.0], [3.0]])
     for name, hyper in (("SGD", {}), ("SGD", {"momentum": 0.9}), ("Adagrad", {})):
         a, b = (torch.ones(4, 1, requires_grad=True) for _ in range(2))
-        ours, theirs = getattr(thalweg.torch, name)([a], lr=0.1, **hyper), getattr(torch.optim, name)([b], lr=0.1, **hyper)
+        ours = getattr(thalweg.torch, name)([a], lr=0.1, **hyper)
+        theirs = getattr(torch.optim, name)([b], lr=0.1, **hyper)
         for _ in range(3):
             a.grad = torch.sparse_coo_tensor(indices, values, (4, 1), check_invariants=True)
             b.grad = a.grad.clone()

@@ -17,7 +17,7 @@ from thalweg.formula import Rule, rule
 from thalweg.rules import RULES
 from thalweg.version import __version__
 
-__all__ = ["RULES", "FormulaError", "InputError", "Rule", "__version__", "minimize", "rule"]
+__all__ = ["RULES", "FormulaError", "InputError", "Rule", "__version__", "rule"]
 
 _LAZY = {"torch": ("thalweg.torch", None), "minimize": ("thalweg.frameworks.numpy", "minimize")}
 

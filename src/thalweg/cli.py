@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from thalweg.errors import InputError
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     help="Optimizers written once, as fast as memory, and a lab that says which one to use.",
@@ -22,7 +23,7 @@ app = typer.Typer(
 )
 
 
-class Form(str, Enum):
+class Form(StrEnum):
     """What `show` can print a rule as."""
 
     formula = "formula"
@@ -80,9 +81,7 @@ def compare_command(  # noqa: PLR0913  (a command's options are its parameters)
 
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs must be a whole number above 0, got {jobs}: choose at least 1")
-    study = studies.plan(
-        problem, optimizers=optimizers, epochs=epochs, batch_size=batch_size, seeds=seeds, source=data
-    )
+    study = studies.plan(problem, optimizers=optimizers, epochs=epochs, batch_size=batch_size, seeds=seeds, source=data)
     store_path = store or out / "store.db"
     studies.prepare_output(out, store_path)
     failures = _train(study, store_path, jobs or available_processors())
@@ -161,16 +160,19 @@ def _print_table(result: Any, written: list[Path]) -> None:
     print("\nPicture and page:", *written, sep="\n  ")
 
 
-def main(arguments: list[str] | None = None, run: Callable[..., Any] = app) -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Run the command line and end the process with the exit code that it means."""
     try:
-        code = run(args=arguments, prog_name="thalweg", standalone_mode=True)
+        code = app(args=arguments, prog_name="thalweg")
     except InputError as error:
         print(f"thalweg: {error}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
-        print("thalweg: interrupted; what was finished is kept, and the same command goes on from there", file=sys.stderr)
-        code = 130
+        code = INTERRUPTED
+    except SystemExit as ending:  # typer ends the process itself, also when it is interrupted
+        code = ending.code
+    if code == INTERRUPTED:
+        print("thalweg: interrupted; finished runs are kept, and the same command goes on from there", file=sys.stderr)
     sys.exit(code)
 
 

@@ -1,8 +1,8 @@
 """The Numba printer: a program as a fused CPU kernel, one sweep over the memory of many tensors.
 
-A kernel has one argument, the address of a job (see `thalweg.sweep.cpu`), and any number of threads may call it with the
-same job at once: each takes the next row of the job's table until none is left. It is single-threaded inside, holds no
-Python object, and never allocates.
+A kernel has one argument, the address of a job (see `thalweg.compile.job`), and any number of threads may call it with
+the same job at once: each takes the next row of the job's table until none is left. It is single-threaded inside, holds
+no Python object, and never allocates.
 """
 
 from __future__ import annotations
@@ -115,9 +115,7 @@ def compiled(program: Program, dtype: str) -> Kernel:
         program: A traced rule.
         dtype: Of the arrays, and of all arithmetic on them.
     """
-    import llvmlite.binding as llvm
-
-    _allow_alias_checks(llvm)
+    _allow_alias_checks()
     text = source(program, dtype)
     filename = f"<thalweg kernel {program.name} {dtype} {program.digest[:12]}>"
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
@@ -138,6 +136,8 @@ def compiled(program: Program, dtype: str) -> Kernel:
 
 
 @functools.cache
-def _allow_alias_checks(llvm: Any) -> None:
+def _allow_alias_checks() -> None:
     """Let LLVM vectorise loops over more than four arrays: it checks at run time that they do not overlap."""
+    import llvmlite.binding as llvm
+
     llvm.set_option("thalweg", "-runtime-memory-check-threshold=128")

@@ -53,6 +53,7 @@ class Rule:
     facts: frozenset[str] = frozenset()
 
     def __call__(self, x: Any, g: Any, t: Any, *state: Any, **hyper: Any) -> Any:
+        """The new x, and the new state if there is any: the formula on numbers or on symbols."""
         return self.formula(x, g, t, *state, **hyper)
 
     def __repr__(self) -> str:
@@ -127,8 +128,8 @@ def _check_declared(
     for key, value in initial.items():
         if key not in state or (isinstance(value, str) and value not in hyper):
             raise FormulaError(
-                f"rule '{name}' declares the start {key}={value!r}: it must name a state ({', '.join(state) or 'none'}) "
-                f"and a number or a hyperparameter ({', '.join(hyper)})"
+                f"rule '{name}' declares the start {key}={value!r}, but a start names a state "
+                f"({', '.join(state) or 'none'}) and a number or a hyperparameter ({', '.join(hyper)})"
             )
     if unknown := set(facts) - set(FACTS):
         raise FormulaError(f"rule '{name}' declares {sorted(unknown)}, but the known facts are {', '.join(FACTS)}")

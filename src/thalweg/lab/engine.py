@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 
 from thalweg.lab.files import find_problem, find_rule_or_file
 from thalweg.lab.run import Epoch, Run, run
@@ -134,5 +135,5 @@ def run_here(spec: RunSpec, pipe: Connection) -> Run:
         raise
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{os.path.basename(last.filename)}:{last.lineno}"
+        place = f"{Path(last.filename).name}:{last.lineno}"
         return Run(spec, "failed", f"{type(error).__name__}: {error} ({place})", (), "")

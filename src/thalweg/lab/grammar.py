@@ -11,8 +11,8 @@ from thalweg.errors import InputError
 def parse_optimizers(text: str) -> list[tuple[str, str, dict[str, Any]]]:
     """Each optimizer of a list: its text as written, its name, and its arguments.
 
-    Commas separate optimizers; a piece `key=value` without a colon of its own belongs to the optimizer before it; commas
-    inside parentheses never split.
+    Commas separate optimizers; a piece `key=value` without a colon of its own belongs to the optimizer before it;
+    commas inside parentheses never split.
 
     Raises:
         InputError: If a piece is empty or no `key=value`.
@@ -56,7 +56,9 @@ def _parse_one(text: str) -> tuple[str, str, dict[str, Any]]:
     for piece in split_outside(":".join(rest), ",") if rest else []:
         key, equals, value = piece.partition("=")
         if not equals or not key.strip() or not value.strip():
-            raise InputError(f"expected name:key=value,key=value, got '{piece}' in '{text}': write for instance adam:lr=1e-3")
+            raise InputError(
+                f"expected name:key=value,key=value, got '{piece}' in '{text}': write for instance adam:lr=1e-3"
+            )
         if key.strip() in arguments:
             raise InputError(f"expected every hyperparameter once, got '{key.strip()}' twice in '{text}': remove one")
         arguments[key.strip()] = _value(value.strip())

@@ -118,12 +118,10 @@ def contenders(problem: Problem, optimizers: str | None) -> tuple[Contender, ...
     Raises:
         InputError: If a name or an argument is unknown, or a number out of range; a learning rate of 0 trains nothing.
     """
-    asked = (
-        [(text, *rest) for text, *rest in parse_optimizers(optimizers)]
-        if optimizers is not None
-        else [(label, *parse_optimizers(text)[0][1:]) for label, text in problem.optimizers]
-    )
-    return tuple(_contender(label, name, arguments) for label, name, arguments in asked)
+    if optimizers is not None:
+        return tuple(_contender(*parsed) for parsed in parse_optimizers(optimizers))
+    own = [(label, parse_optimizers(text)[0]) for label, text in problem.optimizers]
+    return tuple(_contender(label, name, arguments) for label, (_, name, arguments) in own)
 
 
 def _contender(label: str, name: str, arguments: Mapping[str, Any]) -> Contender:

@@ -5,8 +5,8 @@ Order, from the outside in: the sign of the gradient (`ascent`), L2, then the ru
 Source: Krogh & Hertz 1991 (L2); Loshchilov & Hutter 2019, Algorithm 2 (decoupled).
 
 Example:
-    L2 adds the weight to the gradient, and an adaptive rule then divides it by the gradient's scale; decoupled decay does
-    not pass through the rule:
+    L2 adds the weight to the gradient, and an adaptive rule then divides it by the gradient's scale; decoupled decay
+    does not pass through the rule:
 
     >>> from thalweg.rules import RULES
     >>> l2(RULES["sgd"])(1.0, 0.5, 1, lr=0.1, decay=0.1)

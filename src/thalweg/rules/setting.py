@@ -40,7 +40,9 @@ def starts(initial: Mapping[str, float | str], hyper: Mapping[str, Any]) -> dict
     return {state: float(hyper[start]) if isinstance(start, str) else start for state, start in initial.items()}
 
 
-def setting(rule: Rule, hyper: Mapping[str, Any] | None = None, initial: Mapping[str, float] | None = None) -> Setting:
+def setting(
+    rule: Rule, hyper: Mapping[str, Any] | None = None, initial: Mapping[str, float | str] | None = None
+) -> Setting:
     """The setting of a rule with some hyperparameters given and the rest at their defaults.
 
     Raises:

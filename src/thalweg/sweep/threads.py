@@ -1,7 +1,7 @@
 """Who runs a kernel's job: the calling thread, a pool of our own, or the OpenMP team that a framework has already.
 
-Every thread calls the kernel with the same job and takes rows until none is left, so work balances itself and the result
-does not depend on the number of threads.
+Every thread calls the kernel with the same job and takes rows until none is left, so work balances itself and the
+result does not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def _pool(process: int, threads: int) -> ThreadPoolExecutor:
 def openmp_team(library: Path, process: int) -> Launch:
     """A launch on the threads of an OpenMP library that is loaded already, GNU's libgomp.
 
-    Two pools on the same cores hinder each other: after every operation of the framework its OpenMP threads spin for some
-    milliseconds, and a second pool would have to share the cores with them. In a child made by fork the team no longer
-    exists (GNU's OpenMP would wait for it for ever), so there the job goes to threads of our own.
+    Two pools on the same cores hinder each other: after every operation of the framework its OpenMP threads spin for
+    some milliseconds, and a second pool would have to share the cores with them. In a child made by fork the team no
+    longer exists (GNU's OpenMP would wait for it for ever), so there the job goes to threads of our own.
 
     Args:
         library: The file of the library, as the framework loaded it.

@@ -1,4 +1,4 @@
-"""Centered RMSprop's checkpoints: torch keeps the mean of squares, Thalweg the variance, and each can read the other's."""
+"""Centered RMSprop's checkpoints: torch keeps the mean of squares, Thalweg the variance; each reads the other's."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from thalweg.frameworks.torch.memory import real_view
 
 
 def with_square_average(state_dict: dict[str, Any]) -> dict[str, Any]:
-    """A state dict whose centered entries hold torch's `square_avg` beside the variance; the argument stays as it is."""
+    """A new state dict, whose centered entries hold torch's `square_avg` beside the variance."""
     return state_dict | {"state": {k: _exported(v) for k, v in state_dict["state"].items()}}
 
 
 def with_variance(state_dict: dict[str, Any]) -> dict[str, Any]:
-    """A state dict whose centered entries hold the variance instead of torch's `square_avg`."""
+    """A new state dict, whose centered entries hold the variance instead of torch's `square_avg`."""
     return state_dict | {"state": {k: _imported(v) for k, v in state_dict["state"].items()}}
 
 

@@ -1,7 +1,7 @@
 """torch's optimizers under torch's names.
 
-Each class is torch's own, so that arguments, defaults, refusals, parameter groups, hooks and the layout of `state_dict` are
-torch's by construction; only the step is Thalweg's: the flags choose a rule, and the rule's fused kernel does the rest.
+Each class is torch's own, so that arguments, defaults, refusals, parameter groups, hooks and the layout of `state_dict`
+are torch's by construction; only the step is Thalweg's: the flags choose a rule, and its fused kernel does the rest.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ def take_step(self: torch.optim.Optimizer, closure: Callable[[], Any] | None = N
     """Step every parameter once.
 
     Args:
+        self: One of the classes below.
         closure: Evaluates the model again and returns the loss; optional.
 
     Returns:
@@ -47,7 +48,7 @@ def take_step(self: torch.optim.Optimizer, closure: Callable[[], Any] | None = N
 
 
 class Unscaled:
-    """Always False, whatever torch's constructor sets: its GradScaler then unscales before the step, as without fused."""
+    """Always False, whatever torch's constructor sets, so that its GradScaler unscales before the step."""
 
     def __get__(self, instance: Any, owner: type) -> bool:
         return False
@@ -88,8 +89,8 @@ class Rprop(torch.optim.Rprop):
 class RMSprop(torch.optim.RMSprop):
     """torch's RMSprop: `rmsprop`, `rmsprop_momentum`, `rmsprop_centered` or `rmsprop_centered_momentum`.
 
-    Centered, torch subtracts two averages and turns to NaN on nearly constant gradients; here the variance itself is kept
-    (`state["variance"]`), which cannot become negative. `state_dict()` holds torch's `square_avg` too.
+    Centered, torch subtracts two averages and turns to NaN on nearly constant gradients; here the variance itself is
+    kept (`state["variance"]`), which cannot become negative. `state_dict()` holds torch's `square_avg` too.
     """
 
     step = take_step

@@ -16,7 +16,7 @@ from thalweg.formula.numbers import NUMBERS
 
 @functools.cache
 def operations(dtype: torch.dtype) -> dict[str, Callable]:
-    """Every operation on tensors of a dtype and on numbers; where both sides of a choice are numbers, it has that dtype."""
+    """Every operation, on tensors of a dtype and on numbers; a choice between two numbers has that dtype too."""
 
     def choose(condition: Any, a: Any, b: Any) -> Any:
         if not isinstance(condition, Tensor):

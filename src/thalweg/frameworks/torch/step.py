@@ -95,9 +95,7 @@ def _sweep(plan: Plan, dtype: torch.dtype, t: float, tensors: list[tuple[Tensor,
     sweep(kernel, addresses, counts, t, hyper, threads=torch.get_num_threads(), launch=team())
 
 
-def _evaluate(
-    plan: Plan, x: Tensor, gradient: Tensor, state: dict[str, Any], t: float, differentiable: bool
-) -> None:
+def _evaluate(plan: Plan, x: Tensor, gradient: Tensor, state: dict[str, Any], t: float, differentiable: bool) -> None:
     """Compute with torch's own operations; differentiable steps leave the old state to autograd and store a new one."""
     arrays = {letter: real_view(state[key]) for letter, key in plan.keys.items()}
     hyper = plan.hyper if differentiable else {name: float(value) for name, value in plan.hyper.items()}
