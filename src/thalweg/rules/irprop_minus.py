@@ -6,8 +6,8 @@ then tried as it is.
 
 Source: Igel & Hüsken 2003, the algorithm named iRprop-.
 
-Differs from: `rprop_minus`, which walks on after a flip, and `rprop_plus`, which walks back. torch computes this one;
-Keras has no Rprop.
+Differs from: `rprop_minus`, which walks on after a flip, and `rprop_plus`, which walks back. torch computes this one,
+except that a NaN gradient leaves its weight alone there and shows in the weight here. Keras has no Rprop.
 
 Use it when: the gradient is that of the full batch; of the three forms try this one first. Not with mini-batches:
 noise flips signs, and weights then rest or creep.

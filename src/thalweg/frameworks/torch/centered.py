@@ -15,19 +15,15 @@ def with_square_average(state_dict: dict[str, Any]) -> dict[str, Any]:
     return state_dict | {"state": {k: _exported(v) for k, v in state_dict["state"].items()}}
 
 
-def with_variance(state_dict: dict[str, Any]) -> dict[str, Any]:
-    """A new state dict, whose centered entries hold the variance instead of torch's `square_avg`."""
-    return state_dict | {"state": {k: _imported(v) for k, v in state_dict["state"].items()}}
-
-
-def _exported(state: dict[str, Any]) -> dict[str, Any]:
-    if "variance" not in state:
+def _exported(state: Any) -> Any:
+    if not isinstance(state, dict) or "variance" not in state:  # users may keep something of their own in there
         return state
     return state | {"square_avg": _mean_of_squares(state["variance"], state["grad_avg"])}
 
 
-def _imported(state: dict[str, Any]) -> dict[str, Any]:
-    if not isinstance(state.get("grad_avg"), Tensor) or "square_avg" not in state:
+def with_variance(state: Any) -> Any:
+    """A parameter's state that holds the variance instead of torch's `square_avg`; any other state as it is."""
+    if not isinstance(state, dict) or not isinstance(state.get("grad_avg"), Tensor) or "square_avg" not in state:
         return state
     square, mean = state["square_avg"], state["grad_avg"]
     variance = _variance(square, mean)

@@ -99,9 +99,11 @@ class RMSprop(torch.optim.RMSprop):
         """The state in torch's layout."""
         return with_square_average(super().state_dict())
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a state of torch's RMSprop or of this one."""
-        super().load_state_dict(with_variance(state_dict))
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over a state, of torch's RMSprop or of this one; torch comes by here when it loads or unpickles."""
+        super().__setstate__(state)
+        for x, entry in self.state.items():
+            self.state[x] = with_variance(entry)
 
 
 class Adadelta(torch.optim.Adadelta):

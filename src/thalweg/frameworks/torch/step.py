@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.optimizer import _device_dtype_check_for_fused
 
 from thalweg.compile import numba
 from thalweg.frameworks.torch import evaluator
@@ -25,7 +26,8 @@ def step_group(optimizer: torch.optim.Optimizer, group: dict[str, Any], plan: Pl
     """Step every parameter of a group that has a gradient.
 
     Raises:
-        RuntimeError: If a gradient is sparse and the rule's class takes none.
+        RuntimeError: If a gradient is sparse and the rule's class takes none, or a parameter is of a kind that torch
+            refuses too.
     """
     differentiable = bool(group.get("differentiable"))
     fused: dict[tuple[torch.dtype, float], list[tuple[Tensor, ...]]] = defaultdict(list)
@@ -33,10 +35,13 @@ def step_group(optimizer: torch.optim.Optimizer, group: dict[str, Any], plan: Pl
     for x in group["params"]:
         if x.grad is None:
             continue
-        gradient = real_view(dense_gradient(x.grad, plan))
-        state, t = state_and_step(optimizer, x, plan, group)
         view = real_view(x)
-        if differentiable or not walkable(view):
+        direct = walkable(view) and not differentiable
+        if not direct:
+            refuse_odd(x, group)
+        gradient = real_view(dense_gradient(x.grad, plan, group))
+        state, t = state_and_step(optimizer, x, plan, group)
+        if not direct:
             _evaluate(plan, view, gradient, state, t, differentiable)
             continue
         own = (_aligned_state(state, key, x) for key in plan.keys.values())
@@ -48,12 +53,21 @@ def step_group(optimizer: torch.optim.Optimizer, group: dict[str, Any], plan: Pl
         torch.autograd.graph.increment_version(written)
 
 
-def dense_gradient(gradient: Tensor, plan: Plan) -> Tensor:
+def refuse_odd(x: Tensor, group: dict[str, Any]) -> None:
+    """Refuse a parameter that no step can be right for: whole numbers, and where `fused` was asked for, odd devices."""
+    if not (x.is_floating_point() or x.is_complex()):
+        raise RuntimeError(f"expected parameters that are floating point or complex, got {x.dtype}: leave them out")
+    if group.get("fused"):
+        _device_dtype_check_for_fused(x)
+
+
+def dense_gradient(gradient: Tensor, plan: Plan, group: dict[str, Any]) -> Tensor:
     """The gradient in memory as it is; dense where it is sparse and torch's class takes sparse ones too."""
     if gradient.layout == torch.strided:
         return gradient.resolve_conj().resolve_neg()
-    if not plan.densify:
-        raise RuntimeError(f"{plan.name} does not support sparse gradients: use SGD or Adagrad, or a dense gradient")
+    if not plan.densify or group.get("fused"):
+        name = f"{plan.name} with fused=True" if plan.densify else plan.name
+        raise RuntimeError(f"{name} does not support sparse gradients: use SGD or Adagrad, or a dense gradient")
     if plan.name == "Adagrad" and "decay" in plan.hyper:
         raise RuntimeError("weight_decay option is not compatible with sparse gradients: set weight_decay to 0")
     return gradient.to_dense()
@@ -68,9 +82,8 @@ def state_and_step(
     state = optimizer.state[x]
     missing = [(letter, key) for letter, key in plan.keys.items() if state.get(key) is None]
     if plan.counted:
-        on_device = group.get("capturable") or group.get("fused")
         if "step" not in state:
-            state["step"] = torch.zeros((), dtype=torch.float32, device=x.device if on_device else "cpu")
+            state["step"] = _no_steps(x, group)
         state["step"] += 1
     for letter, key in missing:
         state[key] = torch.empty_like(x, requires_grad=False, memory_format=torch.preserve_format)
@@ -78,6 +91,13 @@ def state_and_step(
     if plan.counted:
         return state, float(state["step"])
     return state, 1.0 if missing else 2.0
+
+
+def _no_steps(x: Tensor, group: dict[str, Any]) -> Tensor:
+    """A step counter as torch makes it: float64 where that is the default type, on the device where asked for."""
+    wide = torch.get_default_dtype() == torch.float64 and not group.get("fused")
+    on_device = group.get("capturable") or group.get("fused")
+    return torch.zeros((), dtype=torch.float64 if wide else torch.float32, device=x.device if on_device else "cpu")
 
 
 def _aligned_state(state: dict[str, Any], key: str, x: Tensor) -> Tensor:
@@ -99,7 +119,8 @@ def _evaluate(plan: Plan, x: Tensor, gradient: Tensor, state: dict[str, Any], t:
     """Compute with torch's own operations; differentiable steps leave the old state to autograd and store a new one."""
     arrays = {letter: real_view(state[key]) for letter, key in plan.keys.items()}
     hyper = plan.hyper if differentiable else {name: float(value) for name, value in plan.hyper.items()}
-    new_x, *new_state = evaluator.step(plan.program, {"x": x, "g": gradient, **arrays}, t, hyper)
+    old = x.clone() if differentiable else x  # autograd keeps what it was computed from, and x is about to change
+    new_x, *new_state = evaluator.step(plan.program, {"x": old, "g": gradient, **arrays}, t, hyper)
     x.copy_(new_x)
     for (letter, key), value in zip(plan.keys.items(), new_state, strict=True):
         if differentiable:
