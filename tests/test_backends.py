@@ -21,7 +21,7 @@ STEPS = 200
 
 def kernel_step(program: Program, held: dict[str, np.ndarray], t: int, hyper: dict, flush: bool, threads: int) -> None:
     kernel = numba.compiled(program, str(held["x"].dtype))
-    addresses = [[held[name].ctypes.data for name in kernel.arrays]]
+    addresses = [tuple(held[name].ctypes.data for name in kernel.arrays)]
     sweep(kernel, addresses, [held["x"].size], t, hyper, flush=flush, threads=threads)
 
 
@@ -86,7 +86,7 @@ def test_many_tensors_in_one_call() -> None:
     kernel = numba.compiled(program, "float64")
     tensors = [{name: rng.random(n) for name in program.inputs} for n in (0, 1, 70_000, 3, 200_000)]
     expected = [reference.step(program, t, 1, RULES["momentum"].hyper) for t in tensors]
-    addresses = [[t[name].ctypes.data for name in kernel.arrays] for t in tensors]
+    addresses = [tuple(t[name].ctypes.data for name in kernel.arrays) for t in tensors]
     sweep(kernel, addresses, [t["x"].size for t in tensors], 1, RULES["momentum"].hyper, threads=2)
     for tensor, new in zip(tensors, expected, strict=True):
         for name, array in zip(program.targets, new, strict=True):

@@ -44,3 +44,36 @@ def open_job_of(real: Any) -> Any:
         return types.Tuple(fields)(job), generate
 
     return open_job
+
+
+def flush_of(real: Any) -> tuple[Any, Any]:
+    """For arrays of type `real`: a function that turns subnormal numbers into zero, and one that makes its mask.
+
+    A number is zero or subnormal exactly if its exponent bits are all zero, which a vector unit tests in one
+    instruction; comparing its absolute value costs an Adam step about 2 %. Under a mask of all ones only zero itself
+    becomes zero.
+    """
+    bits = ir.IntType(real.bitwidth)
+    exponent = {32: 0x7F800000, 64: 0x7FF0000000000000}[real.bitwidth]
+
+    @intrinsic
+    def flush(typing_context: Any, value: Any, mask: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            number, wanted = arguments
+            wanted = builder.trunc(wanted, bits) if real.bitwidth < 64 else wanted
+            kept = builder.and_(builder.bitcast(number, bits), wanted)
+            is_kept = builder.icmp_unsigned("!=", kept, ir.Constant(bits, 0))
+            return builder.select(is_kept, number, ir.Constant(number.type, 0.0))
+
+        return real(real, types.int64), generate
+
+    @intrinsic
+    def flush_mask(typing_context: Any, wanted: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            flushes = builder.fcmp_ordered("!=", arguments[0], ir.Constant(arguments[0].type, 0.0))
+            word = ir.IntType(64)
+            return builder.select(flushes, ir.Constant(word, exponent), ir.Constant(word, -1))
+
+        return types.int64(types.float64), generate
+
+    return flush, flush_mask

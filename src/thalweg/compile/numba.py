@@ -18,8 +18,7 @@ from typing import Any
 from thalweg.compile.program import Argument, Program
 from thalweg.compile.source import INFIX, block, render
 
-# For each type of arrays: bytes of an element, and the smallest number that is not subnormal.
-TYPES = {"float32": (4, 2.0**-126), "float64": (8, 2.0**-1022)}
+ITEMSIZE = {"float32": 4, "float64": 8}
 
 # No fast-math anywhere: every spelling below is correctly rounded, and equal to NumPy's to the last bit.
 SPELLING = INFIX | {
@@ -32,7 +31,7 @@ SPELLING = INFIX | {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kernel:
     """A compiled kernel.
 
@@ -42,8 +41,7 @@ class Kernel:
         call: The same function through ctypes; it releases the GIL.
         arrays: The columns of the job's table: x, g, then the state.
         itemsize: Bytes of an element.
-        smallest_normal: The smallest number of that type that is not subnormal.
-        scalars: The per-step values it reads, in order, after the flushing threshold.
+        scalars: The per-step values it reads, in order, after 1 or 0 for whether to flush subnormal state.
         owner: Keeps the machine code alive.
     """
 
@@ -52,7 +50,6 @@ class Kernel:
     call: Callable[[int], None]
     arrays: tuple[str, ...]
     itemsize: int
-    smallest_normal: float
     scalars: tuple[str, ...]
     owner: Any
 
@@ -71,15 +68,14 @@ def source(program: Program, dtype: str = "float32") -> str:
     body = block(program.body, SPELLING, "numba", program.name, spell)
     stores = [f"x_[i] = {spell(program.outputs[0])}"]
     for target, output in zip(program.targets[1:], program.outputs[1:], strict=True):
-        value = spell(output)
-        stores.append(f"{target}_[i] = {value} if not abs({value}) < tiny else real(0.0)")
-    reads = [f"{name} = real(scalars[{k}])" for k, name in enumerate(("tiny", *program.used_scalars))]
+        stores.append(f"{target}_[i] = flush({spell(output)}, mask)")
+    reads = [f"{name} = real(scalars[{k}])" for k, name in enumerate(program.used_scalars, start=1)]
     width = len(program.inputs)
     columns = [f"{name}_ = table[{width} * row + {k}]" for k, name in enumerate(program.inputs)]
     lines = [
         f"def {program.identifier}(job):",
-        *_indent(1, ["rows, table, counts, scalars = open_job(job)", *reads, "row = take_row(job)"]),
-        *_indent(1, ["while row < rows:"]),
+        *_indent(1, ["rows, table, counts, scalars = open_job(job)", "mask = flush_mask(scalars[0])", *reads]),
+        *_indent(1, ["row = take_row(job)", "while row < rows:"]),
         *_indent(2, [*columns, "for i in range(counts[row]):"]),
         *_indent(3, [*loads, *body, *stores]),
         *_indent(2, ["row = take_row(job)"]),
@@ -89,9 +85,10 @@ def source(program: Program, dtype: str = "float32") -> str:
         "",
         f"from numba import cfunc, {dtype} as real",
         "",
-        "from thalweg.compile.job import job_type, open_job_of, take_row",
+        "from thalweg.compile.job import flush_of, job_type, open_job_of, take_row",
         "",
         "open_job = open_job_of(real)",
+        "flush, flush_mask = flush_of(real)",
         "",
         "",
         '@cfunc(job_type, nopython=True, error_model="numpy")',
@@ -128,8 +125,7 @@ def compiled(program: Program, dtype: str) -> Kernel:
         address=function.address,
         call=prototype(function.address),
         arrays=program.inputs,
-        itemsize=TYPES[dtype][0],
-        smallest_normal=TYPES[dtype][1],
+        itemsize=ITEMSIZE[dtype],
         scalars=program.used_scalars,
         owner=function,
     )

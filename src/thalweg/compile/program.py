@@ -32,9 +32,9 @@ class Line:
         return f"{self.name} = {self.op}({', '.join(map(str, self.args))})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Program:
-    """A traced formula.
+    """A traced formula. Compared by identity, which costs nothing: a rule is traced once.
 
     Attributes:
         name: The rule's name.

@@ -12,7 +12,9 @@ from typing import Any
 from thalweg.errors import FormulaError
 
 # Names that the kernels around a formula use themselves.
-RESERVED = frozenset(("i", "row", "rows", "table", "counts", "scalars", "job", "tiny", "real", "math", "np", "abs"))
+RESERVED = frozenset(
+    ("i", "row", "rows", "table", "counts", "scalars", "job", "mask", "flush", "real", "math", "np", "abs")
+)
 
 FACTS = ("identity_at_zero_gradient", "scale_invariant", "step_bounded_by_lr")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,7 +18,7 @@ SMALL = 32768  # elements below which waking a second thread costs more than it 
 
 def sweep(
     kernel: Kernel,
-    addresses: Sequence[Sequence[int]],
+    addresses: Sequence[tuple[int, ...]],
     counts: Sequence[int],
     t: float,
     hyper: Mapping[str, float],
@@ -37,39 +39,76 @@ def sweep(
         threads: How many threads to use at most.
         launch: Who runs the job.
     """
-    elements = sum(counts)
-    table, rows = cut(np.array(addresses, np.int64), np.array(counts, np.int64), kernel.itemsize)
-    values = step_values(kernel, t, hyper, flush)
-    job = np.array([0, len(rows), table.ctypes.data, rows.ctypes.data, values.ctypes.data], np.int64)
-    if threads == 1 or elements < SMALL:
-        kernel.call(job.ctypes.data)
+    job = job_of(kernel, tuple(addresses), tuple(counts))
+    job.words[0] = 0
+    job.values[:] = step_values(kernel, t, hyper, flush)
+    if threads == 1 or job.elements < SMALL:
+        kernel.call(job.address)
     else:
-        launch(kernel, job.ctypes.data, min(threads, len(rows)))
+        launch(kernel, job.address, min(threads, job.rows))
 
 
-def cut(addresses: np.ndarray, counts: np.ndarray, itemsize: int) -> tuple[np.ndarray, np.ndarray]:
-    """The table of a job, one row for at most `ROW` elements of one tensor, and the elements in each row.
+@dataclass(frozen=True)
+class Job:
+    """A job as a kernel reads it, in one piece of memory.
+
+    Attributes:
+        words: All of it: the five words that `thalweg.compile.job` describes, then scalars, counts and table.
+        values: The part with the scalars.
+        address: Of the first word.
+        rows: Of the table.
+        elements: In all rows.
+    """
+
+    words: np.ndarray
+    values: np.ndarray
+    address: int
+    rows: int
+    elements: int
+
+
+@functools.lru_cache(maxsize=256)
+def job_of(kernel: Kernel, addresses: tuple[tuple[int, ...], ...], counts: tuple[int, ...]) -> Job:
+    """The job of a kernel over tensors at these addresses, remembered: in most steps no tensor has moved.
 
     Args:
-        addresses: Shape (tensors, arrays).
-        counts: Shape (tensors,).
+        kernel: A compiled rule.
+        addresses: For each tensor the address of the first element of each of `kernel.arrays`.
+        counts: For each tensor the number of its elements.
+    """
+    tensor, offset, rows = cut(counts, kernel.itemsize)
+    table = np.array(addresses, np.int64).reshape(len(counts), len(kernel.arrays))[tensor] + offset
+    counts_at = 5 + 1 + len(kernel.scalars)
+    table_at = counts_at + len(rows)
+    words = np.empty(table_at + table.size, np.int64)
+    base = words.ctypes.data
+    words[:5] = (0, len(rows), base + 8 * table_at, base + 8 * counts_at, base + 8 * 5)
+    words[counts_at:table_at] = rows
+    words[table_at:] = table.ravel()
+    return Job(words, words[5:counts_at].view(np.float64), base, len(rows), sum(counts))
+
+
+def cut(counts: tuple[int, ...], itemsize: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How tensors of these sizes are cut into rows of at most `ROW` elements.
+
+    Args:
+        counts: For each tensor the number of its elements.
         itemsize: Bytes of an element.
 
+    Returns:
+        For each row its tensor, the bytes at which it starts there, shape (rows, 1), and the elements in it.
+
     Example:
-        >>> table, rows = cut(np.array([[0, 1_000_000]]), np.array([100_000]), 4)
-        >>> table.tolist(), rows.tolist()
-        ([[0, 1000000], [262144, 1262144]], [65536, 34464])
+        >>> tensor, offset, rows = cut((100_000, 7), 4)
+        >>> tensor.tolist(), offset.ravel().tolist(), rows.tolist()
+        ([0, 0, 1], [0, 262144, 0], [65536, 34464, 7])
     """
-    if len(counts) == 0 or counts.max() <= ROW:
-        return np.ascontiguousarray(addresses), counts
-    pieces = -(-counts // ROW)
-    tensor = np.repeat(np.arange(len(counts)), pieces)
-    start = (np.arange(len(tensor)) - np.repeat(np.cumsum(pieces) - pieces, pieces)) * ROW
-    return addresses[tensor] + itemsize * start[:, None], np.minimum(counts[tensor] - start, ROW)
+    pieces = [(k, start, min(ROW, count - start)) for k, count in enumerate(counts) for start in range(0, count, ROW)]
+    columns = np.array(pieces, np.int64).reshape(len(pieces), 3)
+    return columns[:, 0], itemsize * columns[:, 1:2], columns[:, 2]
 
 
-def step_values(kernel: Kernel, t: float, hyper: Mapping[str, float], flush: bool) -> np.ndarray:
-    """What a kernel reads once per step, in float64: the flushing threshold, then its scalars."""
+def step_values(kernel: Kernel, t: float, hyper: Mapping[str, float], flush: bool) -> list[float]:
+    """What a kernel reads once per step, in float64: whether to flush subnormal state, then its scalars."""
     values = scalars(kernel.program, t, hyper)
-    tiny = kernel.smallest_normal if flush else 0.0
-    return np.array([tiny, *(values[name] for name in kernel.scalars)], np.float64)
+    return [float(flush), *(values[name] for name in kernel.scalars)]

@@ -6,6 +6,7 @@ are torch's by construction; only the step is Thalweg's: the flags choose a rule
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -16,14 +17,15 @@ from thalweg.frameworks.torch.plan import plan_of_class
 from thalweg.frameworks.torch.step import step_group
 
 
-def torch_name(optimizer: torch.optim.Optimizer) -> str:
-    """The class of `torch.optim` that an optimizer is or is derived from.
+@functools.cache
+def torch_name(optimizer: type[torch.optim.Optimizer]) -> str:
+    """The class of `torch.optim` that a class is or is derived from.
 
     Example:
-        >>> torch_name(Adam([torch.zeros(1, requires_grad=True)]))
+        >>> torch_name(Adam)
         'Adam'
     """
-    return next(c.__name__ for c in type(optimizer).__mro__ if c.__module__.startswith("torch.optim."))
+    return next(c.__name__ for c in optimizer.__mro__ if c.__module__.startswith("torch.optim."))
 
 
 def take_step(self: torch.optim.Optimizer, closure: Callable[[], Any] | None = None) -> Any:
@@ -40,7 +42,7 @@ def take_step(self: torch.optim.Optimizer, closure: Callable[[], Any] | None = N
     if closure is not None:
         with torch.enable_grad():
             loss = closure()
-    name = torch_name(self)
+    name = torch_name(type(self))
     with torch.set_grad_enabled(bool(self.defaults.get("differentiable"))):
         for group in self.param_groups:
             step_group(self, group, plan_of_class(name, group))

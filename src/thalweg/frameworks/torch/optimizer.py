@@ -10,10 +10,10 @@ import torch
 from thalweg.compile.trace import trace
 from thalweg.errors import InputError
 from thalweg.formula import Rule
-from thalweg.frameworks.torch.plan import Plan
+from thalweg.frameworks.torch.plan import Plan, Recipe
 from thalweg.frameworks.torch.step import step_group
 from thalweg.rules.hyper import checked
-from thalweg.rules.setting import Setting, find_rule, resolve, setting, starts
+from thalweg.rules.setting import Setting, find_rule, resolve, setting
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -41,6 +41,8 @@ class Optimizer(torch.optim.Optimizer):
         >>> w.detach()
         tensor([0.7000, 0.7000])
     """
+
+    _recipe: Recipe | None = None  # made when first needed, and not pickled
 
     def __init__(
         self,
@@ -98,16 +100,10 @@ class Optimizer(torch.optim.Optimizer):
         super().load_state_dict(state_dict)
 
     def _plan(self, group: Mapping[str, Any]) -> Plan:
-        hyper = {name: group[name] for name in self.rule.hyper}
-        return Plan(
-            program=trace(self.rule),
-            hyper=hyper,
-            keys={letter: letter for letter in self.rule.state},
-            initial=starts(self.initial, hyper),
-            counted=True,
-            densify=False,
-            name=f"rule '{self.rule.name}'",
-        )
+        if self._recipe is None:
+            letters = {letter: letter for letter in self.rule.state}
+            self._recipe = Recipe(trace(self.rule), letters, self.initial, True, False, f"rule '{self.rule.name}'")
+        return Plan(self._recipe, {name: group[name] for name in self.rule.hyper})
 
     def __getstate__(self) -> dict[str, Any]:
         rule = self.rule.name if _in_catalogue(self.rule) else self.rule

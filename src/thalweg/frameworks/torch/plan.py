@@ -4,38 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from thalweg.compile.program import Program
 from thalweg.compile.trace import trace
 from thalweg.rules.peers import Match, defaults, flag_values, match
-from thalweg.rules.setting import starts
 
 # Classes that keep no step number: torch's SGD needs to know the first step only, the one without a buffer.
 UNCOUNTED = ("SGD",)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How to step the parameters of one group, now.
+class Recipe:
+    """What stays the same as long as a group's flags do.
 
     Attributes:
         program: What to compute.
-        hyper: A number (or a tensor with one) for each hyperparameter.
         keys: For each state of the program its key in torch's `state`.
-        initial: What each state starts at.
+        initial: What each state starts at: a number, or the hyperparameter or the group's entry that says it.
         counted: Whether torch's state has a "step".
         densify: Whether sparse gradients are taken, as dense ones.
         name: For messages.
     """
 
     program: Program
-    hyper: Mapping[str, Any]
     keys: Mapping[str, str]
-    initial: Mapping[str, float]
+    initial: Mapping[str, float | str]
     counted: bool
     densify: bool
     name: str
+
+
+class Plan(NamedTuple):
+    """How to step the parameters of one group, now: a recipe, and a number (or a tensor) for each hyperparameter."""
+
+    recipe: Recipe
+    hyper: Mapping[str, Any]
 
 
 def plan_of_class(name: str, group: Mapping[str, Any]) -> Plan:
@@ -48,27 +52,26 @@ def plan_of_class(name: str, group: Mapping[str, Any]) -> Plan:
     Raises:
         InputError: If no rule is this class with these flags.
     """
-    found, keys = _found(name, group)
-    hyper = found.hyper(group)
-    return Plan(
+    flags = (group.get(flag) == value for flag, value in flag_values("torch", name))
+    key = (name, bool(group.get("weight_decay")), group.get("maximize"), *flags)
+    if key not in _recipes:
+        _recipes[key] = _recipe(name, defaults("torch", name) | dict(group))
+    found, recipe = _recipes[key]
+    return Plan(recipe, found.hyper(group))
+
+
+# By everything that can change the match: a step has no time to search the catalogue.
+_recipes: dict[tuple, tuple[Match, Recipe]] = {}
+
+
+def _recipe(name: str, arguments: Mapping[str, Any]) -> tuple[Match, Recipe]:
+    found = match("torch", name, arguments)
+    recipe = Recipe(
         program=trace(found.rule),
-        hyper=hyper,
-        keys=keys,
-        initial=starts(dict.fromkeys(found.rule.state, 0.0) | dict(found.rule.initial) | found.initial(group), hyper),
+        keys={letter: state for state, letter in found.peer.state.items()},
+        initial=dict.fromkeys(found.rule.state, 0.0) | {**found.rule.initial, **found.peer.initial},
         counted=name not in UNCOUNTED,
         densify=name in ("SGD", "Adagrad"),
         name=name,
     )
-
-
-_matches: dict[tuple, tuple[Match, dict[str, str]]] = {}
-
-
-def _found(name: str, group: Mapping[str, Any]) -> tuple[Match, dict[str, str]]:
-    """The match of a group, remembered by what can change it: a step has no time to search the catalogue."""
-    flags = (group.get(flag) == value for flag, value in flag_values("torch", name))
-    key = (name, bool(group["weight_decay"]) if "weight_decay" in group else None, group["maximize"], *flags)
-    if key not in _matches:
-        found = match("torch", name, defaults("torch", name) | dict(group))
-        _matches[key] = found, {letter: state for state, letter in found.peer.state.items()}
-    return _matches[key]
+    return found, recipe

@@ -44,7 +44,7 @@ def step_group(optimizer: torch.optim.Optimizer, group: dict[str, Any], plan: Pl
         if not direct:
             _evaluate(plan, view, gradient, state, t, differentiable)
             continue
-        own = (_aligned_state(state, key, x) for key in plan.keys.values())
+        own = (_aligned_state(state, key, x) for key in plan.recipe.keys.values())
         fused[view.dtype, t].append((view, aligned(gradient, view), *own))
         written.append(x)
     for (dtype, t), tensors in fused.items():
@@ -65,10 +65,11 @@ def dense_gradient(gradient: Tensor, plan: Plan, group: dict[str, Any]) -> Tenso
     """The gradient in memory as it is; dense where it is sparse and torch's class takes sparse ones too."""
     if gradient.layout == torch.strided:
         return gradient.resolve_conj().resolve_neg()
-    if not plan.densify or group.get("fused"):
-        name = f"{plan.name} with fused=True" if plan.densify else plan.name
+    recipe = plan.recipe
+    if not recipe.densify or group.get("fused"):
+        name = f"{recipe.name} with fused=True" if recipe.densify else recipe.name
         raise RuntimeError(f"{name} does not support sparse gradients: use SGD or Adagrad, or a dense gradient")
-    if plan.name == "Adagrad" and "decay" in plan.hyper:
+    if recipe.name == "Adagrad" and "decay" in plan.hyper:
         raise RuntimeError("weight_decay option is not compatible with sparse gradients: set weight_decay to 0")
     return gradient.to_dense()
 
@@ -77,20 +78,28 @@ def state_and_step(
     optimizer: torch.optim.Optimizer, x: Tensor, plan: Plan, group: dict[str, Any]
 ) -> tuple[dict[str, Any], float]:
     """The parameter's state, with every entry that the rule needs, and the number of the step being taken, from 1."""
-    if not plan.keys and not plan.counted:
+    recipe = plan.recipe
+    if not recipe.keys and not recipe.counted:
         return {}, 1.0
     state = optimizer.state[x]
-    missing = [(letter, key) for letter, key in plan.keys.items() if state.get(key) is None]
-    if plan.counted:
+    if recipe.counted:
         if "step" not in state:
             state["step"] = _no_steps(x, group)
         state["step"] += 1
+    missing = [(letter, key) for letter, key in recipe.keys.items() if state.get(key) is None]
     for letter, key in missing:
-        state[key] = torch.empty_like(x, requires_grad=False, memory_format=torch.preserve_format)
-        real_view(state[key]).fill_(plan.initial[letter])
-    if plan.counted:
-        return state, float(state["step"])
+        state[key] = _started(x, recipe.initial[letter], plan, group)
+    if recipe.counted:
+        return state, state["step"].item()
     return state, 1.0 if missing else 2.0
+
+
+def _started(x: Tensor, start: float | str, plan: Plan, group: dict[str, Any]) -> Tensor:
+    """A state of the parameter's form, every element at what it starts at."""
+    value = {**group, **plan.hyper}[start] if isinstance(start, str) else start
+    state = torch.empty_like(x, requires_grad=False, memory_format=torch.preserve_format)
+    real_view(state).fill_(float(value))
+    return state
 
 
 def _no_steps(x: Tensor, group: dict[str, Any]) -> Tensor:
@@ -108,8 +117,8 @@ def _aligned_state(state: dict[str, Any], key: str, x: Tensor) -> Tensor:
 
 
 def _sweep(plan: Plan, dtype: torch.dtype, t: float, tensors: list[tuple[Tensor, ...]]) -> None:
-    kernel = numba.compiled(plan.program, KERNEL_DTYPES[dtype])
-    addresses = [[part.data_ptr() for part in parts] for parts in tensors]
+    kernel = numba.compiled(plan.recipe.program, KERNEL_DTYPES[dtype])
+    addresses = [tuple([part.data_ptr() for part in parts]) for parts in tensors]
     counts = [parts[0].numel() for parts in tensors]
     hyper = {name: float(value) for name, value in plan.hyper.items()}
     sweep(kernel, addresses, counts, t, hyper, threads=torch.get_num_threads(), launch=team())
@@ -117,12 +126,12 @@ def _sweep(plan: Plan, dtype: torch.dtype, t: float, tensors: list[tuple[Tensor,
 
 def _evaluate(plan: Plan, x: Tensor, gradient: Tensor, state: dict[str, Any], t: float, differentiable: bool) -> None:
     """Compute with torch's own operations; differentiable steps leave the old state to autograd and store a new one."""
-    arrays = {letter: real_view(state[key]) for letter, key in plan.keys.items()}
+    arrays = {letter: real_view(state[key]) for letter, key in plan.recipe.keys.items()}
     hyper = plan.hyper if differentiable else {name: float(value) for name, value in plan.hyper.items()}
     old = x.clone() if differentiable else x  # autograd keeps what it was computed from, and x is about to change
-    new_x, *new_state = evaluator.step(plan.program, {"x": old, "g": gradient, **arrays}, t, hyper)
+    new_x, *new_state = evaluator.step(plan.recipe.program, {"x": old, "g": gradient, **arrays}, t, hyper)
     x.copy_(new_x)
-    for (letter, key), value in zip(plan.keys.items(), new_state, strict=True):
+    for (letter, key), value in zip(plan.recipe.keys.items(), new_state, strict=True):
         if differentiable:
             state[key] = torch.view_as_complex(value) if state[key].is_complex() else value
         else:
