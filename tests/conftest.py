@@ -1,9 +1,12 @@
 """What all tests share: snapshots, files that hold what a printer printed when somebody last looked at it."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+os.environ["KERAS_BACKEND"] = "torch"  # Keras reads it when it is imported
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 

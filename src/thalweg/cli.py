@@ -77,14 +77,13 @@ def compare_command(  # noqa: PLR0913  (a command's options are its parameters)
 ) -> None:
     """Train optimizers on a problem and show which one does what: a table, a picture and a page."""
     from thalweg.lab import study as studies
-    from thalweg.lab.engine import available_processors
 
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs must be a whole number above 0, got {jobs}: choose at least 1")
     study = studies.plan(problem, optimizers=optimizers, epochs=epochs, batch_size=batch_size, seeds=seeds, source=data)
     store_path = store or out / "store.db"
     studies.prepare_output(out, store_path)
-    failures = _train(study, store_path, jobs or available_processors())
+    failures = _train(study, store_path, jobs)
     result = studies.comparison(study, store_path)
     written = _write_report(result, out)
     if as_json:
@@ -113,10 +112,10 @@ def as_document(result: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _train(study: Any, store_path: Path, jobs: int) -> list[tuple[str, str]]:
+def _train(study: Any, store_path: Path, jobs: int | None) -> list[tuple[str, str]]:
     """Train what the store does not have yet, with progress on standard error; the runs that failed."""
     from thalweg.lab import store as stores
-    from thalweg.lab.engine import Progress, Started, run_all
+    from thalweg.lab.engine import Progress, Started, available_processors, run_all
     from thalweg.lab.run import Run
     from thalweg.lab.spec import environment
     from thalweg.report.progress import training_progress
@@ -126,7 +125,7 @@ def _train(study: Any, store_path: Path, jobs: int) -> list[tuple[str, str]]:
     labels = {spec: c.label for c, specs in zip(study.contenders, study.specs, strict=True) for spec in specs}
     failures, machine = [], environment()
     with training_progress(len(missing), study.epochs, len(done)) as progress:
-        for event in run_all(missing, jobs):
+        for event in run_all(missing, jobs or available_processors()):
             name = f"{labels[event.spec]}, seed {event.spec.seed}"
             if isinstance(event, Started):
                 progress.started(name)
