@@ -239,7 +239,7 @@ def test_a_signature_of_another_form_is_refused(function, sentence):
 @pytest.mark.parametrize(
     ("declared", "sentence"),
     [
-        ({"initial": {"v": 0.1}}, r"declares the start v=0\.1: it must name a state \(none\)"),
+        ({"initial": {"v": 0.1}}, r"declares the start v=0\.1, but a start names a state \(none\)"),
         ({"initial": {"lr": 0.1}}, r"declares the start lr=0\.1"),
         ({"facts": ("fast",)}, r"declares \['fast'\], but the known facts are identity_at_zero_gradient"),
     ],

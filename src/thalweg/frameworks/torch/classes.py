@@ -14,7 +14,7 @@ import torch
 
 from thalweg.frameworks.torch.centered import with_square_average, with_variance
 from thalweg.frameworks.torch.plan import plan_of_class
-from thalweg.frameworks.torch.step import step_group
+from thalweg.frameworks.torch.step import loss_of, step_group
 
 
 @functools.cache
@@ -38,10 +38,7 @@ def take_step(self: torch.optim.Optimizer, closure: Callable[[], Any] | None = N
     Returns:
         The closure's loss, or None.
     """
-    loss = None
-    if closure is not None:
-        with torch.enable_grad():
-            loss = closure()
+    loss = loss_of(closure)
     name = torch_name(type(self))
     with torch.set_grad_enabled(bool(self.defaults.get("differentiable"))):
         for group in self.param_groups:

@@ -11,7 +11,7 @@ from thalweg.compile.trace import trace
 from thalweg.errors import InputError
 from thalweg.formula import Rule
 from thalweg.frameworks.torch.plan import Plan, Recipe
-from thalweg.frameworks.torch.step import step_group
+from thalweg.frameworks.torch.step import loss_of, step_group
 from thalweg.rules.hyper import checked
 from thalweg.rules.setting import Setting, find_rule, resolve, setting
 
@@ -76,10 +76,7 @@ class Optimizer(torch.optim.Optimizer):
         Returns:
             The closure's loss, or None.
         """
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = loss_of(closure)
         with torch.no_grad():
             for group in self.param_groups:
                 step_group(self, group, self._plan(group))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,14 @@ def step_group(optimizer: torch.optim.Optimizer, group: dict[str, Any], plan: Pl
         _sweep(plan, dtype, t, tensors)
     if written:
         torch.autograd.graph.increment_version(written)
+
+
+def loss_of(closure: Callable[[], Any] | None) -> Any:
+    """What a closure returns, evaluated with gradients on; None without one."""
+    if closure is None:
+        return None
+    with torch.enable_grad():
+        return closure()
 
 
 def refuse_odd(x: Tensor, group: dict[str, Any]) -> None:
