@@ -97,6 +97,11 @@ def test_a_bad_group_is_refused() -> None:
         Optimizer([{"params": [torch.zeros(1, requires_grad=True)], "momentum": 0.9}], rule="adam")
 
 
+def test_a_groups_own_notes_are_kept() -> None:
+    optimizer = Optimizer([{"params": [torch.zeros(1, requires_grad=True)], "name": "head", "lr_scale": 0.5}])
+    assert (optimizer.param_groups[0]["name"], optimizer.param_groups[0]["lr_scale"]) == ("head", 0.5)
+
+
 def test_state_of_another_rule_is_refused() -> None:
     w = torch.zeros(1, requires_grad=True)
     with pytest.raises(InputError, match="expected the state of rule 'adam', got that of 'sgd'"):

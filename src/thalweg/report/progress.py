@@ -36,6 +36,8 @@ class TrainingProgress:
         self.progress.remove_task(self.tasks.pop(name))
         self.ended_runs += 1
         self.progress.update(self.total, advance=self.epochs - epochs, description=self._headline())
+        if not self.progress.console.is_terminal:  # a log has no bars, but should show that something happens
+            self.progress.console.print(f"{self._headline()}: {name}", markup=False, highlight=False)
 
     def _headline(self) -> str:
         return f"runs {self.ended_runs}/{self.runs}"
@@ -64,7 +66,7 @@ def training_progress(runs: int, epochs: int, known: int) -> Iterator[TrainingPr
         print(f"{known} of {known + runs} runs are in the store already", file=sys.stderr)
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=20),
+        BarColumn(bar_width=14),
         TaskProgressColumn(),
         TextColumn("{task.fields[note]}", markup=False),
         TimeElapsedColumn(),

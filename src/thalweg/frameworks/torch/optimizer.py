@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,7 +13,9 @@ from thalweg.errors import InputError
 from thalweg.formula import Rule
 from thalweg.frameworks.torch.plan import Plan, Recipe
 from thalweg.frameworks.torch.step import loss_of, step_group
+from thalweg.rules import RULES
 from thalweg.rules.hyper import checked
+from thalweg.rules.peers import classes, defaults
 from thalweg.rules.setting import Setting, find_rule, resolve, setting
 
 
@@ -62,9 +65,8 @@ class Optimizer(torch.optim.Optimizer):
         super().__init__(params, {"rule": chosen.rule.name, **chosen.hyper})
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group; its own hyperparameters are checked as the constructor's are."""
-        own = {k: v for k, v in param_group.items() if k not in ("params", "param_names", "rule", "initial_lr")}
-        checked(self.rule, own)
+        """Add a group; its own hyperparameters are checked as the constructor's are, a user's own entries are kept."""
+        checked(self.rule, {k: v for k, v in param_group.items() if k in self.rule.hyper or k in hyper_names()})
         super().add_param_group(param_group)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -110,6 +112,18 @@ class Optimizer(torch.optim.Optimizer):
         if isinstance(state.get("rule"), str):  # absent when torch calls this to take over a state dict
             state = {**state, "rule": find_rule(state["rule"])}
         super().__setstate__(state)
+
+
+@functools.cache
+def hyper_names() -> frozenset[str]:
+    """Every name that means a hyperparameter somewhere: in a group of a rule without it, it is a mistake.
+
+    Example:
+        >>> {"beta1", "momentum"} <= hyper_names(), "name" in hyper_names()
+        (True, False)
+    """
+    letters = {letter for rule in RULES.values() for letter in rule.hyper}
+    return frozenset(letters | {name for cls in classes("torch").values() for name in defaults("torch", cls)})
 
 
 def _in_catalogue(rule: Rule) -> bool:
