@@ -200,6 +200,26 @@ def test_a_run_that_raises_fails_alone(tmp_path: Path) -> None:
     assert "RuntimeError" in runs[0].message
 
 
+def test_files_edited_while_a_study_runs_are_not_trained_under_the_old_key(tmp_path: Path) -> None:
+    problem = tmp_path / "problem.py"
+    problem.write_text(Path(TINY).read_text())
+    specs = study.plan(str(problem), optimizers="sgd", seeds=2).in_order
+    problem.write_text(problem.read_text() + "# edited\n")
+    runs = [event for event in run_all(specs, jobs=1) if isinstance(event, Run)]
+    assert [result.status for result in runs] == ["failed", "failed"]
+    assert "the problem has changed" in runs[0].message
+
+
+def test_an_edit_of_the_same_size_in_the_same_second_is_seen(tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    text = 'from thalweg import rule\n@rule("own")\ndef own(x, g, t, *, lr=0.1):\n    return x - lr * g\n'
+    own.write_text(text)
+    first = find_rule_or_file(str(own))
+    own.write_text(text.replace("x - lr", "x + lr"))
+    os.utime(own, (1, 1))
+    assert (first(1.0, 1.0, 1), find_rule_or_file(str(own))(1.0, 1.0, 1)) == (0.9, 1.1)
+
+
 def test_a_killed_worker_costs_its_run_only(tmp_path: Path) -> None:
     """The problem kills its own process, as a machine short of memory does, but only for one of the seeds."""
     deadly = tmp_path / "deadly.py"

@@ -16,9 +16,13 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from thalweg.lab.files import find_problem, find_rule_or_file
+from thalweg.compile.trace import trace
+from thalweg.errors import InputError
+from thalweg.formula import Rule
+from thalweg.lab.files import find_problem, find_rule_or_file, problem_file
+from thalweg.lab.problem import Data
 from thalweg.lab.run import Epoch, Run, run
-from thalweg.lab.spec import RunSpec
+from thalweg.lab.spec import RunSpec, file_digest
 
 
 @dataclass(frozen=True)
@@ -126,11 +130,25 @@ def work(pipe: Connection) -> None:
             pipe.send(run_here(pipe.recv(), pipe))
 
 
+def _check_unchanged(spec: RunSpec, rule: Rule, data: Data) -> None:
+    """Refuse to train something under the key of something else: files may have been edited since the study began."""
+    now = {
+        "problem": (file_digest(problem_file(spec.problem)), spec.problem_digest),
+        "rule": (trace(rule).digest, spec.rule_digest),
+        "data": (data.digest, spec.data_digest),
+    }
+    for name, (found, wanted) in now.items():
+        if found != wanted:
+            raise InputError(f"the {name} has changed since the comparison began: call it again")
+
+
 def run_here(spec: RunSpec, pipe: Connection) -> Run:
     """Train one spec in this process; whatever goes wrong in it becomes a failed run."""
     try:
-        problem = find_problem(spec.problem)
-        return run(spec, problem, find_rule_or_file(spec.rule), problem.load(spec.source), pipe.send)
+        problem, rule = find_problem(spec.problem), find_rule_or_file(spec.rule)
+        data = problem.load(spec.source)
+        _check_unchanged(spec, rule, data)
+        return run(spec, problem, rule, data, pipe.send)
     except OSError:
         raise
     except Exception as error:

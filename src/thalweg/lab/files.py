@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -67,25 +66,31 @@ def find_rule_or_file(reference: str) -> Rule:
 def load_module(path: str) -> ModuleType:
     """Execute a user's own Python file, once per content, as a module.
 
+    What is hashed is what is executed: the file is read once, and no compiled file beside it is looked at.
+
     Raises:
         InputError: If the file is missing or fails.
     """
     file = Path(path)
     if not file.is_file():
         raise InputError(f"there is no file '{path}': give the path of a Python file")
-    name = f"thalweg_user_{file.stem}_{hashlib.sha256(file.read_bytes()).hexdigest()[:16]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None and spec.loader is not None  # a path that ends in .py always has a loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    content = file.read_bytes()
+    name = f"thalweg_user_{file.stem}_{hashlib.sha256(content).hexdigest()[:16]}"
+    if name not in sys.modules:
+        sys.modules[name] = _executed(name, file, content)
+    return sys.modules[name]
+
+
+def _executed(name: str, file: Path, content: bytes) -> ModuleType:
+    module = ModuleType(name)
+    module.__file__ = str(file)
+    sys.modules[name] = module  # so that what the file defines finds its own module
     try:
-        spec.loader.exec_module(module)
+        exec(compile(content, str(file), "exec"), module.__dict__)
     except InputError:
         del sys.modules[name]
         raise
     except Exception as error:
         del sys.modules[name]
-        raise InputError(f"'{path}' cannot be loaded ({type(error).__name__}: {error}): mend the file") from error
+        raise InputError(f"'{file}' cannot be loaded ({type(error).__name__}: {error}): mend the file") from error
     return module
