@@ -1,7 +1,6 @@
 """Digits: the packaged ones, a folder of IDX files, OpenML with a stand-in for the network, and the problem on them."""
 
 import hashlib
-import importlib.util
 import stat
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from urllib.error import URLError
 
 import numpy as np
 import pytest
+import torch
 
 from thalweg.errors import InputError
 from thalweg.lab import digits, openml
@@ -253,10 +253,6 @@ def test_a_cache_that_cannot_be_made_is_a_sentence(small_openml: Path):
         digits.load("openml")
 
 
-torch = pytest.importorskip("torch") if importlib.util.find_spec("torch") else None
-
-
-@pytest.mark.skipif(torch is None, reason="needs torch")
 def test_the_network_is_the_one_of_the_articles():
     from thalweg.lab.problems.mnist_cnn import PROBLEM
 
@@ -273,7 +269,6 @@ def test_the_network_is_the_one_of_the_articles():
     assert all(bias.abs().max() == 0 for bias in list(network.parameters())[1::2])
 
 
-@pytest.mark.skipif(torch is None, reason="needs torch")
 def test_the_network_learns_and_the_metric_sees_it():
     from thalweg.lab.problems.mnist_cnn import PROBLEM
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from matplotlib import mathtext
 
 from thalweg.compile.latex import equations, source, symbols
 from thalweg.compile.numpy import OPERATIONS, step
@@ -115,7 +116,6 @@ def test_an_operation_without_a_spelling_is_refused():
 
 @EVERY_RULE
 def test_mathtext_reads_every_equation_without_cases(rule):
-    mathtext = pytest.importorskip("matplotlib.mathtext")
     parser = mathtext.MathTextParser("path")
     read = 0
     for left, right in equations(trace(rule)):

@@ -1,5 +1,6 @@
 """Every rule against every check: the formula is the reference, and the declared facts are measured."""
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -57,7 +58,6 @@ def test_the_plain_function_and_the_numpy_evaluation_agree_to_the_last_bit(rule)
 @EVERY_RULE
 def test_float64_stays_near_fifty_digits(rule):
     """Rounding errors of 200 steps, in units of 2**-53 of the largest coordinate or change seen."""
-    mpmath = pytest.importorskip("mpmath")
     with mpmath.workdps(50):
         exact = exact_trajectory(mpmath, rule, np.linspace(-1, 1, WIDTH), gradients())
         path = trajectory(rule, np.linspace(-1, 1, WIDTH), gradients())

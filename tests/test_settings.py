@@ -82,6 +82,8 @@ def test_dialects_bring_their_defaults_and_accept_both_spellings() -> None:
         ("adam", {"lr": -1}, "lr of rule 'adam' must be a finite number not below 0"),
         ("adam", {"lr": float("nan")}, "lr of rule 'adam' must be"),
         ("adam", {"lr": "fast"}, "got 'fast'"),
+        ("rprop", {"etas": (1.2, 0.5)}, "down of rule 'irprop_minus' must be a number below 1"),
+        ("rprop", {"etas": (0.5, 0.9)}, "up of rule 'irprop_minus' must be a finite number not below 1"),
         ("adam", {"beta1": 1.0}, "beta1 of rule 'adam' must be a number below 1"),
         ("adam", {"dialect": "theano"}, "no dialect 'theano'"),
         ("rprop", {"dialect": "keras"}, "keras has no optimizer 'rprop'"),

@@ -2,6 +2,8 @@
 
 from difflib import get_close_matches
 
+MOST_NAMES = 10  # more than these make no sentence
+
 
 class InputError(ValueError):
     """Bad input, refused before any work starts; the command line prints it and exits with code 2.
@@ -18,7 +20,7 @@ class FormulaError(InputError):
 
 
 def did_you_mean(name: str, known: list[str]) -> str:
-    """The end of a sentence about an unknown name: a near match when there is one, and all known names.
+    """The end of a sentence about an unknown name: a near match when there is one, and the known names.
 
     Example:
         >>> did_you_mean("adm", ["adam", "sgd"])
@@ -26,4 +28,5 @@ def did_you_mean(name: str, known: list[str]) -> str:
     """
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean '{near[0]}'? " if near else ""
-    return f"{hint}known: {', '.join(known)}"
+    shown = ", ".join(known) if len(known) <= MOST_NAMES else f"{', '.join(known[:MOST_NAMES])} ..."
+    return f"{hint}known: {shown}"

@@ -1,14 +1,20 @@
 """Which numbers a hyperparameter may have, by its letter."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from thalweg.errors import InputError, did_you_mean
 from thalweg.formula import Rule
 
-_FRACTION = ("beta", "beta1", "beta2", "rho", "mu")
-_NOT_NEGATIVE = ("lr", "eps", "decay", "lr_decay", "eta_min", "eta_max")
+_FRACTION = ("a number below 1 and not below 0", lambda number: 0 <= number < 1)
+_NOT_NEGATIVE = ("a finite number not below 0", lambda number: number >= 0)
+_ANY = ("a finite number", lambda number: True)
+RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
+    **dict.fromkeys(("beta", "beta1", "beta2", "rho", "mu", "down"), _FRACTION),
+    **dict.fromkeys(("lr", "eps", "decay", "lr_decay", "eta_min", "eta_max"), _NOT_NEGATIVE),
+    "up": ("a finite number not below 1", lambda number: number >= 1),
+}
 
 
 def checked(rule: Rule, given: Mapping[str, Any]) -> dict[str, float]:
@@ -32,12 +38,10 @@ def checked(rule: Rule, given: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _check_number(rule: Rule, name: str, value: Any) -> None:
-    expected = "a number below 1 and not below 0" if name in _FRACTION else "a finite number"
-    expected = "a finite number not below 0" if name in _NOT_NEGATIVE else expected
+    expected, inside = RANGES.get(name, _ANY)
     try:
         number = float(value)
     except (TypeError, ValueError):
-        raise InputError(f"{name} of rule '{rule.name}' must be {expected}, got {value!r}") from None
-    outside = (name in _NOT_NEGATIVE and number < 0) or (name in _FRACTION and not 0 <= number < 1)
-    if outside or not math.isfinite(number):
-        raise InputError(f"{name} of rule '{rule.name}' must be {expected}, got {value!r}: choose one in that range")
+        number = math.nan
+    if not (math.isfinite(number) and inside(number)):
+        raise InputError(f"{name} of rule '{rule.name}' must be {expected}, got {value!r}: give one in that range")

@@ -78,7 +78,7 @@ def find_rule(name: str) -> Rule:
         return WRAPPERS[wrapper](find_rule(inner))
     if name not in RULES:
         known = list(RULES) + [c for c in classes("torch") if c not in RULES]
-        raise InputError(f"there is no optimizer '{name}': {did_you_mean(name, known)}")
+        raise InputError(f"there is no optimizer '{name}' ('thalweg rules' lists them): {did_you_mean(name, known)}")
     return RULES[name]
 
 
