@@ -45,7 +45,9 @@ def test_show_prints_every_form(rule: str, form: str) -> None:
         assert "m_hat = " in done.stdout
         compile(done.stdout, "shown", "exec")
     if form == "formula" and rule == "decoupled(rmsprop)":
-        assert "x = x - lr * decay * x" in done.stdout and "def rmsprop" in done.stdout
+        assert "    x = x - lr * decay * x\n" in done.stdout and "def rmsprop" in done.stdout
+    if form == "formula" and rule == "nesterov_lookahead":
+        assert "def look_ahead" in done.stdout and "def momentum_velocity" in done.stdout
 
 
 def test_compare_shows_a_table_and_writes_picture_and_page(tmp_path: Path) -> None:

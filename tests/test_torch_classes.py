@@ -18,6 +18,7 @@ import thalweg.torch
 BOUND = {torch.float64: 1e-13, torch.float32: 2e-6, torch.complex64: 2e-6, torch.complex128: 1e-13}
 DECOUPLED_BOUND = {torch.float64: 5e-14, torch.float32: 3e-5, torch.complex64: 3e-5, torch.complex128: 5e-14}
 
+TENSOR_BETA = torch.tensor(0.95, dtype=torch.float64)
 CASES = [
     ("SGD", {"lr": 0.01}),
     ("SGD", {"lr": 0.01, "weight_decay": 0.1, "maximize": True}),
@@ -40,6 +41,7 @@ CASES = [
     ("Adam", {"weight_decay": 0.1, "maximize": True}),
     ("Adam", {"weight_decay": 0.1, "decoupled_weight_decay": True}),
     ("Adam", {"weight_decay": 0.1, "decoupled_weight_decay": True, "amsgrad": True}),
+    ("Adam", {"lr": torch.tensor(0.01, dtype=torch.float64), "betas": (TENSOR_BETA, TENSOR_BETA)}),
     ("AdamW", {}),
     ("AdamW", {"amsgrad": True, "maximize": True}),
     ("AdamW", {"lr": torch.tensor(0.01, dtype=torch.float64), "betas": (0.8, 0.99), "eps": 1e-6, "weight_decay": 0.0}),

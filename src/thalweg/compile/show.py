@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import textwrap
+from collections.abc import Callable
+from typing import Any
 
 from thalweg.compile.trace import trace
 from thalweg.formula import Rule
@@ -30,16 +33,18 @@ def shown(rule: Rule, form: str) -> str:
     """
     program = trace(rule)
     if form == "formula":
-        return "\n\n".join(inspect.cleandoc(inspect.getsource(f)) for f in formulas(rule))
+        return "\n\n".join(textwrap.dedent(inspect.getsource(f)).rstrip() for f in formulas(rule))
     if form == "program":
         return program.text
     return importlib.import_module(f"thalweg.compile.{form}").source(program)
 
 
-def formulas(rule: Rule) -> list:
-    """The functions that a rule is made of: a wrapper's formula first, then what it wraps."""
-    inner = inspect.getclosurevars(rule.formula).nonlocals.get("inner")
-    return [rule.formula, *(formulas(inner) if isinstance(inner, Rule) else [])]
+def formulas(rule: Rule) -> list[Callable[..., Any]]:
+    """The functions that a rule is made of: its own, that of the point where it wants its gradient, what these call."""
+    own = [rule.formula, *([rule.point] if rule.point else [])]
+    used = [value for f in own for part in inspect.getclosurevars(f)[:2] for value in part.values()]
+    called = [f for value in used if isinstance(value, Rule) for f in formulas(value)]
+    return list(dict.fromkeys([*own, *called]))
 
 
 def first_sentence(rule: Rule) -> str:
