@@ -57,6 +57,18 @@ def test_whole_numbers_are_refused(name: str) -> None:
         getattr(thalweg.torch, name)([w]).step()
 
 
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")
+def test_a_refused_step_changes_nothing() -> None:
+    a, b = torch.ones(3, requires_grad=True), torch.ones(3, 1, requires_grad=True)
+    optimizer = thalweg.torch.Adam([a, b])
+    a.grad = torch.ones(3)
+    b.grad = torch.sparse_coo_tensor(torch.tensor([[0]]), torch.tensor([[1.0]]), (3, 1), check_invariants=True)
+    with pytest.raises(RuntimeError, match="sparse"):
+        optimizer.step()
+    assert torch.equal(a, torch.ones(3))
+    assert len(optimizer.state) == 0
+
+
 @pytest.mark.parametrize("name", ["SGD", "Adagrad", "Adam", "AdamW"])
 def test_fused_on_an_odd_device_is_refused_as_torch_does(name: str) -> None:
     w = torch.ones(2, device="meta", requires_grad=True)

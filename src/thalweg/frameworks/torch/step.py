@@ -28,21 +28,16 @@ def step_group(optimizer: torch.optim.Optimizer, group: dict[str, Any], plan: Pl
 
     Raises:
         RuntimeError: If a gradient is sparse and the rule's class takes none, or a parameter is of a kind that torch
-            refuses too.
+            refuses too; nothing has been changed then.
     """
     differentiable = bool(group.get("differentiable"))
+    ready = [(x, gradient_of(x, x.grad, plan, group)) for x in group["params"] if x.grad is not None]
     fused: dict[tuple[torch.dtype, float], list[tuple[Tensor, ...]]] = defaultdict(list)
     written = []
-    for x in group["params"]:
-        if x.grad is None:
-            continue
-        view = real_view(x)
-        direct = walkable(view) and not differentiable
-        if not direct:
-            refuse_odd(x, group)
-        gradient = real_view(dense_gradient(x.grad, plan, group))
+    for x, gradient in ready:
         state, t = state_and_step(optimizer, x, plan, group)
-        if not direct:
+        view = real_view(x)
+        if differentiable or not walkable(view):
             _evaluate(plan, view, gradient, state, t, differentiable)
             continue
         own = (_aligned_state(state, key, x) for key in plan.recipe.keys.values())
@@ -62,25 +57,25 @@ def loss_of(closure: Callable[[], Any] | None) -> Any:
         return closure()
 
 
-def refuse_odd(x: Tensor, group: dict[str, Any]) -> None:
-    """Refuse a parameter that no step can be right for: whole numbers, and where `fused` was asked for, odd devices."""
+def gradient_of(x: Tensor, gradient: Tensor, plan: Plan, group: dict[str, Any]) -> Tensor:
+    """A parameter's gradient as real numbers; dense where it is sparse and torch's class takes sparse ones too.
+
+    Raises:
+        RuntimeError: If no step can be right for the parameter, or the gradient is sparse and may not be.
+    """
     if not (x.is_floating_point() or x.is_complex()):
         raise RuntimeError(f"expected parameters that are floating point or complex, got {x.dtype}: leave them out")
-    if group.get("fused"):
+    if group.get("fused") and x.device.type != "cpu":
         _device_dtype_check_for_fused(x)
-
-
-def dense_gradient(gradient: Tensor, plan: Plan, group: dict[str, Any]) -> Tensor:
-    """The gradient in memory as it is; dense where it is sparse and torch's class takes sparse ones too."""
     if gradient.layout == torch.strided:
-        return gradient.resolve_conj().resolve_neg()
+        return real_view(gradient.resolve_conj().resolve_neg())
     recipe = plan.recipe
     if not recipe.densify or group.get("fused"):
         name = f"{recipe.name} with fused=True" if recipe.densify else recipe.name
         raise RuntimeError(f"{name} does not support sparse gradients: use SGD or Adagrad, or a dense gradient")
     if recipe.name == "Adagrad" and "decay" in plan.hyper:
         raise RuntimeError("weight_decay option is not compatible with sparse gradients: set weight_decay to 0")
-    return gradient.to_dense()
+    return real_view(gradient.to_dense())
 
 
 def state_and_step(
