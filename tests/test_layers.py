@@ -70,6 +70,12 @@ def test_imports_go_down(path: Path) -> None:
             assert top in OUTSIDE[part], f"{path}: {part} may not import {top}"
 
 
+def test_the_catalogue_and_the_folder_agree() -> None:
+    """One file and one line of the list per rule, nothing else."""
+    files = {path.stem for path in (SOURCE / "rules").glob("*.py")}
+    assert files - {"__init__", "decay", "hyper", "peers", "setting"} == set(thalweg.RULES)
+
+
 def test_report_reads_tables_only() -> None:
     for path in (SOURCE / "report").glob("*.py"):
         own = {name for name in imports_of(path) if name.startswith("thalweg.")}

@@ -100,7 +100,8 @@ def _next(worker: Worker, waiting: list[RunSpec]) -> Iterator[Event]:
         _stop(worker)
         fresh = _start()
         worker.process, worker.pipe = fresh.process, fresh.pipe
-    worker.pipe.send(worker.spec)
+    with contextlib.suppress(OSError):  # it died just now: receiving from it will tell
+        worker.pipe.send(worker.spec)
     yield Started(worker.spec)
 
 

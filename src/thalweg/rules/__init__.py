@@ -36,4 +36,6 @@ NAMES = (
 _MODULES = {name: import_module(f"thalweg.rules.{name}") for name in NAMES}
 
 RULES: dict[str, Rule] = {name: getattr(module, name) for name, module in _MODULES.items()}
-PEERS: tuple[tuple[str, Peer], ...] = tuple((name, peer) for name in NAMES for peer in _MODULES[name].PEERS)
+PEERS: tuple[tuple[str, Peer], ...] = tuple(
+    (name, peer) for name in NAMES for peer in getattr(_MODULES[name], "PEERS", ())
+)
