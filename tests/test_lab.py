@@ -99,7 +99,7 @@ CHANGES = [
     {"threads": 2},
     {"torch": "0"},
     {"processor": "x"},
-    {"loop_digest": "x"},
+    {"code_digest": "x"},
     {"dtype": "float64"},
     {"backend": "numpy"},
 ]

@@ -10,7 +10,9 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-LOOP = Path(__file__).with_name("run.py")
+PACKAGE = Path(__file__).parents[1]
+# What turns a spec into numbers, besides the problem, the data and the rule's program.
+DECIDING = ("formula", "compile", "sweep", "frameworks/torch", "lab/run.py")
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class RunSpec:
         threads: Of torch and of the kernel.
         torch: Torch's version.
         processor: The kind of CPU.
-        loop_digest: A hash of the training loop's file.
+        code_digest: A hash of Thalweg's own files that train: the loop, the kernels, the torch face.
     """
 
     problem: str
@@ -53,7 +55,7 @@ class RunSpec:
     threads: int
     torch: str
     processor: str
-    loop_digest: str
+    code_digest: str
 
     @property
     def key(self) -> str:
@@ -70,6 +72,14 @@ def digest_of(text: str) -> str:
 def file_digest(path: Path) -> str:
     """A hash of a file's bytes."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@functools.cache
+def code_digest() -> str:
+    """A hash of the files named in `DECIDING`."""
+    places = [PACKAGE / name for name in DECIDING]
+    files = sorted(f for place in places for f in ([place] if place.is_file() else place.rglob("*.py")))
+    return digest_of("".join(f"{file.relative_to(PACKAGE).as_posix()} {file_digest(file)}\n" for file in files))
 
 
 @functools.cache

@@ -100,7 +100,7 @@ def plan(
         "threads": THREADS,
         "torch": version("torch"),
         "processor": specs_of.processor(),
-        "loop_digest": specs_of.file_digest(specs_of.LOOP),
+        "code_digest": specs_of.code_digest(),
     }
     all_specs = tuple(tuple(_spec(c, seed, common) for seed in numbers) for c in chosen)
     return Study(found, data, chosen, numbers, epochs, batch_size, all_specs)
