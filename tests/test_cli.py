@@ -28,6 +28,13 @@ def without_times(document: list) -> list:
     return [{k: v for k, v in row.items() if not k.startswith("time_")} for row in document]
 
 
+def test_version_and_help() -> None:
+    import thalweg as package
+
+    assert thalweg("--version").stdout.strip() == package.__version__
+    assert "compare" in thalweg("--help").stdout
+
+
 def test_rules_lists_the_catalogue() -> None:
     done = thalweg("rules")
     assert done.returncode == 0

@@ -12,11 +12,11 @@ from typing import Annotated, Any
 import typer
 
 from thalweg.errors import InputError
+from thalweg.version import __version__
 
 INTERRUPTED = 130
 
 app = typer.Typer(
-    help="Optimizers written once, as fast as memory, and a lab that says which one to use.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -31,6 +31,21 @@ class Form(StrEnum):
     numpy = "numpy"
     numba = "numba"
     latex = "latex"
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Optimizers written once, as fast as memory, and a lab that says which one to use."""
 
 
 @app.command("rules")
