@@ -130,6 +130,8 @@ def bad_idx(folder: Path, damage: str) -> Path:
 BROKEN_RULES = {
     "branches": "def bad(x, g, t, *, lr=0.1):\n    return x - lr * g if g > 0 else x\n",
     "forgets a state": "def bad(x, g, t, m, *, lr=0.1):\n    return x - lr * m\n",
+    "asks for a norm": "def bad(x, g, t, *, lr=0.1):\n    return x - lr * g / g.norm()\n",
+    "returns nothing": "def bad(x, g, t, *, lr=0.1):\n    x = x - lr * g\n",
     "wrong signature": "def bad(x, t, g, *, lr=0.1):\n    return x - lr * g\n",
 }
 

@@ -63,9 +63,10 @@ def _record(rule: Rule, formula: Callable[..., Any], arrays: tuple[str, ...], ta
             result = formula(*positional, **{h: steps[h] for h in rule.hyper})
         except FormulaError as error:
             raise FormulaError(f"rule '{rule.name}': {error}") from None
-        except TypeError as error:
+        except Exception as error:
             raise FormulaError(
-                f"rule '{rule.name}' cannot be traced ({error}): use numbers, its arguments and thalweg.formula only"
+                f"rule '{rule.name}' cannot be traced ({type(error).__name__}: {error}): "
+                "use numbers, its arguments and thalweg.formula only"
             ) from error
     results = _checked_results(rule, result, targets)
     for target, value in zip(targets, results, strict=True):
