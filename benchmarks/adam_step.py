@@ -1,6 +1,6 @@
 """Adam on one large tensor: Thalweg's step against torch's fused one, in alternating pairs.
 
-    python benchmarks/adam_step.py [--elements 10000000] [--pairs 15] [--json]
+    python benchmarks/adam_step.py [--elements 10000000] [--pairs 15] [--own-threads] [--json]
 
 A ratio above 1 means that Thalweg is faster. Each pair runs both, one after the other, and the ratio is taken pair by
 pair: a shared machine drifts, and the drift then falls on both.
@@ -17,14 +17,15 @@ from collections.abc import Callable
 
 import torch
 
-import thalweg
 import thalweg.torch
+from thalweg.frameworks.torch import step
+from thalweg.sweep.threads import own_threads
 
 
-def seconds(step: Callable[[], object]) -> float:
+def seconds(call: Callable[[], object]) -> float:
     """How long one call takes."""
     start = time.perf_counter()
-    step()
+    call()
     return time.perf_counter() - start
 
 
@@ -33,10 +34,10 @@ def stepper(optimizer: type, elements: int, **options: bool) -> Callable[[], obj
     torch.manual_seed(0)
     x = torch.randn(elements, requires_grad=True)
     x.grad = torch.randn(elements)
-    step = optimizer([x], lr=1e-3, **options).step
+    take_step = optimizer([x], lr=1e-3, **options).step
     for _ in range(3):
-        step()
-    return step
+        take_step()
+    return take_step
 
 
 def main() -> None:
@@ -45,7 +46,10 @@ def main() -> None:
     parser.add_argument("--elements", type=int, default=10_000_000)
     parser.add_argument("--pairs", type=int, default=15)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--own-threads", action="store_true", help="run our steps on a pool beside torch's threads")
     options = parser.parse_args()
+    if options.own_threads:
+        step.team = lambda: own_threads
     ours = stepper(thalweg.torch.Adam, options.elements)
     peers = {
         "torch fused=True": stepper(torch.optim.Adam, options.elements, fused=True),

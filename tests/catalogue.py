@@ -5,7 +5,7 @@ import numpy as np
 from thalweg.formula import Rule
 from thalweg.rules import RULES
 from thalweg.rules.decay import ascent, decoupled, independent, l2
-from thalweg.rules.setting import setting, starts
+from thalweg.rules.hyper import starts
 
 WRAPPED = (l2(RULES["adam"]), decoupled(RULES["rmsprop"]), independent(RULES["momentum"]), ascent(l2(RULES["sgd"])))
 EVERY_RULE = (*RULES.values(), *WRAPPED)
@@ -13,7 +13,7 @@ EVERY_RULE = (*RULES.values(), *WRAPPED)
 
 def first_state(rule: Rule, x: np.ndarray) -> dict[str, np.ndarray]:
     """The rule's state before the first step."""
-    numbers = starts(setting(rule).initial, rule.hyper)
+    numbers = starts(rule.every_start, rule.hyper)
     return {s: np.full_like(x, numbers[s]) for s in rule.state}
 
 

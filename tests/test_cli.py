@@ -217,6 +217,12 @@ def test_read_only_output_folder(place: str) -> None:
     assert_refused(thalweg("compare", TINY, "--out", place), "expected a folder that can be written")
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs folders that even root cannot write to")
+def test_store_in_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    done = thalweg("compare", TINY, "--store", "/proc/thalweg/store.db", "--out", str(tmp_path))
+    assert_refused(done, "name another with --store")
+
+
 def test_store_of_a_newer_version(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     with sqlite3.connect(path) as connection:

@@ -7,7 +7,8 @@ import torch
 
 from thalweg.compile import numpy as reference
 from thalweg.compile.trace import trace
-from thalweg.rules.setting import resolve, starts
+from thalweg.rules.hyper import starts
+from thalweg.rules.setting import resolve
 
 CASES = [
     ("SGD", {}),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from catalogue import first_state
 from thalweg.compile.numpy import step
 from thalweg.compile.trace import trace
 from thalweg.formula import Rule
@@ -21,8 +22,7 @@ def gradients(seed: int = 0, steps: int = STEPS, width: int = WIDTH) -> np.ndarr
 
 def starts(rule: Rule, width: int = WIDTH, dtype: str = "float64") -> dict[str, np.ndarray]:
     """What the states start at."""
-    numbers = {s: rule.hyper[v] if isinstance(v, str) else v for s, v in rule.initial.items()}
-    return {s: np.full(width, numbers.get(s, 0.0), dtype) for s in rule.state}
+    return first_state(rule, np.empty(width, dtype))
 
 
 def trajectory(rule: Rule, x: np.ndarray, stream: np.ndarray, lrs: np.ndarray | None = None, **hyper) -> np.ndarray:

@@ -54,6 +54,11 @@ class Rule:
     point: Callable[..., Any] | None = None
     facts: frozenset[str] = frozenset()
 
+    @property
+    def every_start(self) -> dict[str, float | str]:
+        """What each state starts at, those that nothing was declared for included."""
+        return {**dict.fromkeys(self.state, 0.0), **self.initial}
+
     def __call__(self, x: Any, g: Any, t: Any, *state: Any, **hyper: Any) -> Any:
         """The new x, and the new state if there is any: the formula on numbers or on symbols."""
         return self.formula(x, g, t, *state, **hyper)

@@ -10,7 +10,8 @@ import numpy as np
 from thalweg.compile import numpy as reference
 from thalweg.compile.trace import trace, trace_point
 from thalweg.formula import Rule
-from thalweg.rules.setting import resolve, setting, starts
+from thalweg.rules.hyper import starts
+from thalweg.rules.setting import resolve, setting
 
 
 def minimize(

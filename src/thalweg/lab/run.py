@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,7 +85,7 @@ def run(spec: RunSpec, problem: Problem, rule: Rule, data: Data, report: Callabl
     for number in range(1, spec.epochs + 1):
         order = data_order(spec.seed, number, len(targets))
         batches = torch.from_numpy(order).split(spec.batch_size)
-        loss, seconds, share = _train_epoch(model, optimizer, problem, [(inputs[b], targets[b]) for b in batches])
+        loss, seconds, share = _train_epoch(model, optimizer, problem, ((inputs[b], targets[b]) for b in batches))
         if not math.isfinite(loss):
             message = f"the training loss became {loss} in epoch {number}"
             return Run(spec, "diverged", message, tuple(epochs), weights)
@@ -117,7 +117,7 @@ def _train_epoch(
     model: torch.nn.Module,
     optimizer: Optimizer,
     problem: Problem,
-    batches: list[tuple[torch.Tensor, torch.Tensor]],
+    batches: Iterable[tuple[torch.Tensor, torch.Tensor]],
 ) -> tuple[float, float, float]:
     """The mean loss, the seconds, and the optimizer's seconds; stops at the first loss that is not finite."""
     model.train()

@@ -37,6 +37,7 @@ def prepare(path: Path) -> None:
         InputError: If it cannot be written, is no store, or was made by a newer version.
     """
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with _connected(path) as connection:
             connection.execute("BEGIN IMMEDIATE")
             found = connection.execute("PRAGMA user_version").fetchone()[0]

@@ -18,7 +18,8 @@ from thalweg.lab.grammar import parse_optimizers
 from thalweg.lab.problem import Data, Problem
 from thalweg.lab.spec import RunSpec
 from thalweg.lab.table import Comparison, EpochSummary, Row
-from thalweg.rules.setting import Setting, resolve, setting, starts
+from thalweg.rules.hyper import starts
+from thalweg.rules.setting import Setting, resolve, setting
 
 THREADS = 1  # per run: results then do not depend on how many processors a machine has
 
@@ -157,7 +158,6 @@ def prepare_output(folder: Path, store_path: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        store_path.parent.mkdir(parents=True, exist_ok=True)
         probe = folder / ".thalweg-write-test"
         probe.touch()
         probe.unlink()

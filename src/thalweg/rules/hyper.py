@@ -1,4 +1,4 @@
-"""Which numbers a hyperparameter may have, by its letter."""
+"""Which numbers a hyperparameter may have, by its letter, and which numbers the states then start at."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -35,6 +35,16 @@ def checked(rule: Rule, given: Mapping[str, Any]) -> dict[str, float]:
             )
         _check_number(rule, name, value)
     return {name: float(given.get(name, default)) for name, default in rule.hyper.items()}
+
+
+def starts(initial: Mapping[str, float | str], hyper: Mapping[str, Any]) -> dict[str, float]:
+    """The number that each state starts at, under these hyperparameters.
+
+    Example:
+        >>> starts({"g_old": 0.0, "eta": "lr"}, {"lr": 0.1})
+        {'g_old': 0.0, 'eta': 0.1}
+    """
+    return {state: float(hyper[start]) if isinstance(start, str) else start for state, start in initial.items()}
 
 
 def _check_number(rule: Rule, name: str, value: Any) -> None:

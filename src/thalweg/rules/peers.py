@@ -11,6 +11,7 @@ from thalweg.errors import InputError, did_you_mean
 from thalweg.formula import Peer, Rule
 from thalweg.rules import PEERS, RULES
 from thalweg.rules.decay import WRAPPERS, ascent
+from thalweg.rules.hyper import starts
 
 # Arguments that every class of a framework understands, with their defaults.
 COMMON: dict[str, dict[str, Any]] = {
@@ -42,7 +43,7 @@ class Match:
 
     def initial(self, arguments: Mapping[str, Any]) -> dict[str, float]:
         """What the states start at, where the class says so."""
-        return {s: float(arguments[v] if isinstance(v, str) else v) for s, v in self.peer.initial.items()}
+        return starts(self.peer.initial, arguments)
 
 
 def classes(framework: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from thalweg.formula import Rule
 from thalweg.rules import RULES
 from thalweg.rules.decay import WRAPPERS
 from thalweg.rules.hyper import checked
-from thalweg.rules.peers import check_arguments, classes, declared, defaults, match
+from thalweg.rules.peers import COMMON, check_arguments, classes, declared, defaults, match
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,6 @@ class Setting:
     initial: Mapping[str, float | str]
 
 
-def starts(initial: Mapping[str, float | str], hyper: Mapping[str, Any]) -> dict[str, float]:
-    """The number that each state starts at, under these hyperparameters.
-
-    Example:
-        >>> starts({"g_old": 0.0, "eta": "lr"}, {"lr": 0.1})
-        {'g_old': 0.0, 'eta': 0.1}
-    """
-    return {state: float(hyper[start]) if isinstance(start, str) else start for state, start in initial.items()}
-
-
 def setting(
     rule: Rule, hyper: Mapping[str, Any] | None = None, initial: Mapping[str, float | str] | None = None
 ) -> Setting:
@@ -53,7 +43,7 @@ def setting(
         {'g_old': 0.0, 'eta': 'lr'}
     """
     numbers = checked(rule, hyper or {})
-    chosen = {**dict.fromkeys(rule.state, 0.0), **rule.initial, **(initial or {})}
+    chosen = {**rule.every_start, **(initial or {})}
     if unknown := chosen.keys() - set(rule.state):
         raise InputError(
             f"rule '{rule.name}' has no state '{min(unknown)}': {did_you_mean(min(unknown), list(rule.state))}"
@@ -114,8 +104,8 @@ def resolve(name: str, given: Mapping[str, Any]) -> Setting:
 
 
 def _in_dialect(dialect: str, name: str, given: dict[str, Any]) -> Setting:
-    if dialect not in ("torch", "keras"):
-        raise InputError(f"there is no dialect '{dialect}': {did_you_mean(dialect, ['torch', 'keras'])}")
+    if dialect not in COMMON:
+        raise InputError(f"there is no dialect '{dialect}': {did_you_mean(dialect, list(COMMON))}")
     if name not in classes(dialect):
         raise InputError(f"{dialect} has no optimizer '{name}': {did_you_mean(name, list(classes(dialect)))}")
     cls = classes(dialect)[name]

@@ -12,6 +12,7 @@ from thalweg.compile.evaluate import scalars
 from thalweg.compile.numba import Kernel
 from thalweg.sweep.threads import Launch, own_threads
 
+WORDS = 5  # of a job, before its scalars: see `thalweg.compile.job`
 ROW = 65536  # elements: with four float32 arrays a row is 1 MiB, which a second-level cache holds
 SMALL = 32768  # elements below which waking a second thread costs more than it saves
 
@@ -78,14 +79,14 @@ def job_of(kernel: Kernel, addresses: tuple[tuple[int, ...], ...], counts: tuple
     """
     tensor, offset, rows = cut(counts, kernel.itemsize)
     table = np.array(addresses, np.int64).reshape(len(counts), len(kernel.arrays))[tensor] + offset
-    counts_at = 5 + 1 + len(kernel.scalars)
+    counts_at = WORDS + 1 + len(kernel.scalars)
     table_at = counts_at + len(rows)
     words = np.empty(table_at + table.size, np.int64)
     base = words.ctypes.data
-    words[:5] = (0, len(rows), base + 8 * table_at, base + 8 * counts_at, base + 8 * 5)
+    words[:WORDS] = (0, len(rows), base + 8 * table_at, base + 8 * counts_at, base + 8 * WORDS)
     words[counts_at:table_at] = rows
     words[table_at:] = table.ravel()
-    return Job(words, words[5:counts_at].view(np.float64), base, len(rows), sum(counts))
+    return Job(words, words[WORDS:counts_at].view(np.float64), base, len(rows), sum(counts))
 
 
 def cut(counts: tuple[int, ...], itemsize: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

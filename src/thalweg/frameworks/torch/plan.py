@@ -69,7 +69,7 @@ def _recipe(name: str, arguments: Mapping[str, Any]) -> tuple[Match, Recipe]:
     recipe = Recipe(
         program=trace(found.rule),
         keys={letter: state for state, letter in found.peer.state.items()},
-        initial=dict.fromkeys(found.rule.state, 0.0) | {**found.rule.initial, **found.peer.initial},
+        initial={**found.rule.every_start, **found.peer.initial},
         counted=name not in UNCOUNTED,
         densify=name in ("SGD", "Adagrad"),
         name=name,

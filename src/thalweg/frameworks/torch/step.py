@@ -17,6 +17,7 @@ from thalweg.compile import numba
 from thalweg.frameworks.torch import evaluator
 from thalweg.frameworks.torch.memory import KERNEL_DTYPES, aligned, real_view, same_order, walkable
 from thalweg.frameworks.torch.plan import Plan
+from thalweg.rules.hyper import starts
 from thalweg.sweep.cpu import sweep
 from thalweg.sweep.threads import Launch, openmp_team, own_threads
 
@@ -90,19 +91,19 @@ def state_and_step(
         if "step" not in state:
             state["step"] = _no_steps(x, group)
         state["step"] += 1
-    missing = [(letter, key) for letter, key in recipe.keys.items() if state.get(key) is None]
-    for letter, key in missing:
-        state[key] = _started(x, recipe.initial[letter], plan, group)
+    missing = [letter for letter, key in recipe.keys.items() if state.get(key) is None]
+    if missing:
+        numbers = starts(recipe.initial, {**group, **plan.hyper})
+        state |= {recipe.keys[letter]: _filled(x, numbers[letter]) for letter in missing}
     if recipe.counted:
         return state, state["step"].item()
     return state, 1.0 if missing else 2.0
 
 
-def _started(x: Tensor, start: float | str, plan: Plan, group: dict[str, Any]) -> Tensor:
-    """A state of the parameter's form, every element at what it starts at."""
-    value = {**group, **plan.hyper}[start] if isinstance(start, str) else start
+def _filled(x: Tensor, number: float) -> Tensor:
+    """A state of the parameter's form, every element the same."""
     state = torch.empty_like(x, requires_grad=False, memory_format=torch.preserve_format)
-    real_view(state).fill_(float(value))
+    real_view(state).fill_(number)
     return state
 
 
