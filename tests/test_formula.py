@@ -241,6 +241,7 @@ def test_a_signature_of_another_form_is_refused(function, sentence):
     [
         ({"initial": {"v": 0.1}}, r"declares the start v=0\.1, but a start names a state \(none\)"),
         ({"initial": {"lr": 0.1}}, r"declares the start lr=0\.1"),
+        ({"scalars": ("lr",)}, r"declares the scalar state 'lr', but its states are none: put it behind t"),
         ({"facts": ("fast",)}, r"declares \['fast'\], but the known facts are identity_at_zero_gradient"),
     ],
 )

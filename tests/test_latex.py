@@ -157,6 +157,7 @@ def test_the_equations_compute_what_the_program_does(rule: Rule):
     random = np.random.default_rng(3)
     arrays = {name: random.uniform(0.1, 1, 16) for name in program.inputs}
     arrays["g"] = arrays["g"] - 0.5
+    arrays |= dict.fromkeys(program.scalar_state, 0.7)
     hyper = {name: value + 0.01 * k for k, (name, value) in enumerate(rule.hyper.items(), start=1)}
     hyper |= {name: hyper[name] - 0.1 for name in ("rho", "mu", "beta", "beta1", "beta2") if name in hyper}
     given = {"t": 3.0, **hyper, **arrays}

@@ -170,3 +170,27 @@ def test_adadelta_starts_slowly_and_grows_its_steps_like_the_root_of_time():
     steps = -np.diff(path)
     assert steps[0] == pytest.approx(math.sqrt(1e-6 / 0.1), rel=1e-4)
     assert steps[3999] / steps[999] == pytest.approx(2, rel=0.05)
+
+
+def test_nadam_starts_with_shorter_steps_than_adam():
+    stream = np.ones((1000, 1))
+    steps = [np.diff(trajectory(RULES[n], np.zeros(1), stream, lr=0.01), axis=0) for n in ("nadam", "adam")]
+    share = (steps[0] / steps[1])[:, 0]
+    assert (share.argmin() + 1, round(share.min(), 2)) == (4, 0.73)
+    assert np.flatnonzero(np.abs(share - 1) > 0.01).max() + 1 == 36
+
+
+@pytest.mark.parametrize(("decay", "half"), [(4e-3, 4245), (1.0, 17)], ids=["nadam", "Keras"])
+def test_the_momentum_of_nadam_is_halfway_up_after_so_many_steps(decay, half):
+    """From .45 to .9; the state of a step from a product of 1 is the step's momentum."""
+    hyper = {**RULES["nadam"].hyper, "momentum_decay": decay}
+    mu = [RULES["nadam"](0.0, 0.0, t, 0.0, 0.0, 1.0, **hyper)[3] for t in (half - 1, half)]
+    assert mu[0] < 0.675 <= mu[1]
+
+
+def test_without_a_schedule_the_product_of_nadam_is_a_power_of_beta1():
+    """As in Optax."""
+    numbers = (0.0, 0.0, 0.0, 1.0)
+    for t in range(1, 20):
+        numbers = RULES["nadam"](numbers[0], 0.5, t, *numbers[1:], momentum_decay=1e6)
+        assert numbers[3] == pytest.approx(0.9**t, rel=1e-14)

@@ -47,12 +47,12 @@ def test_the_plain_function_and_the_numpy_evaluation_agree_to_the_last_bit(rule)
     program, stream = trace(rule), gradients()
     x, state = np.linspace(-1, 1, WIDTH), starts(rule)
     for t, g in enumerate(stream, start=1):
-        columns = [map(Number, column) for column in (x, g, *state.values())]
+        columns = [map(Number, column) for column in np.broadcast_arrays(x, g, *state.values())]
         rows = [rule(x_, g_, t, *s, **rule.hyper) for x_, g_, *s in zip(*columns, strict=True)]
         plain = np.array([row if isinstance(row, tuple) else (row,) for row in rows]).T
         x, *new = step(program, {"x": x, "g": g, **state}, t, rule.hyper, flush=False)
         state = dict(zip(rule.state, new, strict=True))
-        assert plain.tobytes() == np.array([x, *new]).tobytes(), f"step {t}"
+        assert plain.tobytes() == np.array(np.broadcast_arrays(x, *new)).tobytes(), f"step {t}"
 
 
 @EVERY_RULE
@@ -96,10 +96,12 @@ def exact_operations(mpmath) -> dict:
 def exact_trajectory(mpmath, rule: Rule, x: np.ndarray, stream: np.ndarray) -> list[list]:
     program, operations, mpf = trace(rule), exact_operations(mpmath), mpmath.mpf
     hyper = {name: mpf(value) for name, value in rule.hyper.items()}
-    rows = [[mpf(float(value)) for value in column] for column in zip(x, *starts(rule).values(), strict=True)]
+    columns = np.broadcast_arrays(x, *starts(rule).values())
+    rows = [[mpf(float(value)) for value in column] for column in zip(*columns, strict=True)]
     path = [[row[0] for row in rows]]
     for t, gradient in enumerate(stream, start=1):
-        once = walk(program.scalars, operations, {"t": mpf(t), **hyper}, mpf)
+        scalar_state = {s: rows[0][1 + rule.state.index(s)] for s in rule.scalars}
+        once = walk(program.scalars, operations, {"t": mpf(t), **hyper, **scalar_state}, mpf)
         for k, (g, (x_, *state)) in enumerate(zip(gradient, rows, strict=True)):
             arrays = {"x": x_, "g": mpf(float(g)), **dict(zip(rule.state, state, strict=True))}
             rows[k] = list(evaluate(program, operations, once | arrays, mpf))
@@ -112,20 +114,22 @@ def test_permuting_coordinates_commutes_with_a_step(rule):
     program, order = trace(rule), np.random.default_rng(1).permutation(33)
     arrays = dict(zip(program.inputs, np.random.default_rng(2).uniform(0.1, 1, (9, 33)), strict=False))
     arrays["g"] = arrays["g"] - 0.5
-    new = step(program, arrays, 3, rule.hyper)
-    permuted = step(program, {k: a[order] for k, a in arrays.items()}, 3, rule.hyper)
-    for a, b in zip(new, permuted, strict=True):
-        assert a[order].tobytes() == b.tobytes()
+    numbers = dict.fromkeys(rule.scalars, 0.5)
+    new = step(program, arrays | numbers, 3, rule.hyper)
+    permuted = step(program, {k: a[order] for k, a in arrays.items()} | numbers, 3, rule.hyper)
+    for target, a, b in zip(program.targets, new, permuted, strict=True):
+        assert a == b if target in rule.scalars else a[order].tobytes() == b.tobytes()
 
 
 @EVERY_RULE
 def test_a_step_leaves_its_arguments_alone_and_keeps_their_type(rule):
     arrays = {"x": np.ones(3, "float32"), "g": np.full(3, 0.5, "float32"), **starts(rule, 3, "float32")}
-    before = {k: a.copy() for k, a in arrays.items()}
-    new = step(trace(rule), arrays, 1, rule.hyper)
+    before = {k: np.copy(a) for k, a in arrays.items()}
+    new = dict(zip(trace(rule).targets, step(trace(rule), arrays, 1, rule.hyper), strict=True))
     assert all(np.array_equal(arrays[k], before[k]) for k in arrays)
-    assert {a.dtype.name for a in new} == {"float32"}
-    assert {a.shape for a in new} == {(3,)}
+    assert {new[k].dtype.name for k in ("x", *rule.arrays)} == {"float32"}
+    assert {new[k].shape for k in ("x", *rule.arrays)} == {(3,)}
+    assert all(type(new[k]) is float for k in rule.scalars)
 
 
 @EVERY_RULE
@@ -141,12 +145,14 @@ def test_a_step_goes_downhill_from_the_start(rule):
 
 
 def identity_at_zero_gradient(rule: Rule) -> bool:
-    """Three steps without a gradient change neither x nor the state."""
+    """Three steps without a gradient change neither x nor a state array; scalar state moves on with t."""
     program, arrays = trace(rule), {"x": np.array([1.0, -2.5, 0.0]), "g": np.zeros(3), **starts(rule, 3)}
     for t in (1, 2, 3):
         new = step(program, arrays, t, rule.hyper)
-        if not all(np.array_equal(a, arrays[k]) for k, a in zip(program.targets, new, strict=True)):
+        fresh = dict(zip(program.targets, new, strict=True))
+        if not all(np.array_equal(fresh[k], arrays[k]) for k in ("x", *rule.arrays)):
             return False
+        arrays |= fresh
     return True
 
 

@@ -271,16 +271,23 @@ def test_what_is_not_canonical_is_refused_in_one_sentence(bad, sentence):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_program_is_canonical(name):
     program = trace(RULES[name])
-    known = {"t", *program.hyper}
+    known = {"t", *program.hyper, *program.scalar_state}
     for line in program.scalars:
         assert {a for a in line.args if isinstance(a, str)} <= known
         known.add(line.name)
+    assert {o for _, o in program.scalar_stores if isinstance(o, str)} <= known
     known |= set(program.inputs)
     for line in program.body:
         assert line.op in EXACT
         assert {a for a in line.args if isinstance(a, str)} <= known
         known.add(line.name)
-    names = [*program.inputs, "t", *program.hyper, *(line.name for line in (*program.scalars, *program.body))]
+    names = [
+        *program.inputs,
+        "t",
+        *program.hyper,
+        *program.scalar_state,
+        *(line.name for line in (*program.scalars, *program.body)),
+    ]
     assert len(names) == len(set(names))
     conditions = {line.name for line in (*program.scalars, *program.body) if line.op in COMPARISONS}
     for line in (*program.scalars, *program.body):

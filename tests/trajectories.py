@@ -20,7 +20,7 @@ def gradients(seed: int = 0, steps: int = STEPS, width: int = WIDTH) -> np.ndarr
     return random.normal(size=(steps, width)) * np.geomspace(1e-6, 10, width)
 
 
-def starts(rule: Rule, width: int = WIDTH, dtype: str = "float64") -> dict[str, np.ndarray]:
+def starts(rule: Rule, width: int = WIDTH, dtype: str = "float64") -> dict:
     """What the states start at."""
     return first_state(rule, np.empty(width, dtype))
 

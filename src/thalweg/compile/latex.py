@@ -1,7 +1,8 @@
 """The LaTeX printer: a program as the equations that one would write on a blackboard.
 
-One equation for every value that the rule's author named, and one for every array that is written; what has no name
-stands where it is used. Old state carries the index t-1, new state t; a name that is assigned again carries a tilde.
+One equation for every value that the rule's author named, and one for every array and scalar state that is written;
+what has no name stands where it is used. Old state carries the index t-1, new state t; a name that is assigned again
+carries a tilde.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def symbols(program: Program) -> dict[str, str]:
         ('m_{t-1}', 'm_t', '\\hat{m}_t', '\\beta_1')
     """
     names = {"t": "t"} | {hyper: _symbol(program, hyper) for hyper in program.hyper}
-    names |= {array: _symbol(program, array, "t" if array == "g" else "t-1") for array in program.inputs}
+    names |= {old: _symbol(program, old, "t" if old == "g" else "t-1") for old in _old(program)}
     times = Counter(names.keys())
     outputs = dict(zip(program.targets, program.outputs, strict=True))
     for line in (*program.scalars, *program.body):
@@ -104,6 +105,11 @@ def symbols(program: Program) -> dict[str, str]:
     return names
 
 
+def _old(program: Program) -> tuple[str, ...]:
+    """Everything that has a value before the step."""
+    return (*program.inputs, *program.scalar_state)
+
+
 def _new(program: Program, target: str) -> str:
     """The symbol of a new value; the point at which a rule wants its gradient is not a new x, and gets a tilde."""
     return _symbol(program, target, "t", 0 if "g" in program.inputs else 1)
@@ -114,7 +120,7 @@ def _symbol(program: Program, name: str, when: str = "", tildes: int = 0) -> str
     first, *rest = name.split("_")
     word, number = re.fullmatch(r"(.*?)(\d*)", first).groups()  # type: ignore[union-attr]
     letter = LETTERS.get(word, word if len(word) == 1 else rf"\mathrm{{{word}}}")
-    if word == "lr" and any(other.split("_")[0] == "eta" for other in (*program.inputs, *program.hyper)):
+    if word == "lr" and any(other.split("_")[0] == "eta" for other in (*_old(program), *program.hyper)):
         letter = r"\mathrm{lr}"
     for accent in [part for part in rest if part in ACCENTS] + ["tilde"] * tildes:
         letter = rf"\{accent}{{{letter}}}"

@@ -4,6 +4,7 @@ Canonical form, checked when a rule is traced:
 
 - every name is assigned once; what is computed twice alike is shared;
 - `scalars` depend on no array and run once per step in float64; `body` runs once per element;
+- the new value of a scalar state depends on no array either;
 - the body holds only operations that the floating-point standard rounds correctly;
 - a condition is made by a comparison and used only as the first argument of `where`.
 """
@@ -38,13 +39,14 @@ class Program:
 
     Attributes:
         name: The rule's name.
-        inputs: The arrays it reads: x, g, then the state; for a gradient's point x, then the state.
+        inputs: The arrays it reads: x, g, then the state arrays; for a gradient's point x, then these.
         hyper: The names of the hyperparameters.
-        scalars: Lines computed once per step, from `t` and the hyperparameters.
+        scalars: Lines computed once per step, from `t`, the hyperparameters and the scalar state.
         body: Lines computed once per element.
-        outputs: For each array of `targets` the name, or the number, of its new value.
-        targets: The arrays it writes: x, then the state.
+        outputs: For each of `targets` the name, or the number, of its new value.
+        targets: What it gives a new value: x, then every state in the signature's order, scalar state included.
         named: Lines that carry a name which the rule's author gave.
+        scalar_state: The states that are one number, in float64, instead of an array.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Program:
     outputs: tuple[Argument, ...]
     targets: tuple[str, ...]
     named: frozenset[str]
+    scalar_state: tuple[str, ...] = ()
 
     @property
     def identifier(self) -> str:
@@ -62,19 +65,34 @@ class Program:
         return re.sub(r"\W+", "_", self.name).strip("_")
 
     @property
+    def stores(self) -> tuple[tuple[str, Argument], ...]:
+        """The arrays it writes, each with the name, or the number, of its new value."""
+        return tuple(pair for pair in self._new_values if pair[0] not in self.scalar_state)
+
+    @property
+    def scalar_stores(self) -> tuple[tuple[str, Argument], ...]:
+        """The scalar states it gives a new value, each with the name, or the number, of that value."""
+        return tuple(pair for pair in self._new_values if pair[0] in self.scalar_state)
+
+    @property
+    def _new_values(self) -> tuple[tuple[str, Argument], ...]:
+        return tuple(zip(self.targets, self.outputs, strict=True))
+
+    @property
     def used_scalars(self) -> tuple[str, ...]:
-        """The per-step values that the body reads, in a fixed order."""
-        read = {a for line in self.body for a in line.args} | set(self.outputs)
+        """The per-step values that the body and the arrays' new values read, in a fixed order."""
+        read = {a for line in self.body for a in line.args} | {output for _, output in self.stores}
         made = (line.name for line in self.scalars)
-        return tuple(name for name in ("t", *self.hyper, *made) if name in read)
+        return tuple(name for name in ("t", *self.hyper, *self.scalar_state, *made) if name in read)
 
     @property
     def text(self) -> str:
         """The program as readable text; two rules with the same text are the same mathematics."""
-        lines = [f"{self.name}({', '.join(self.inputs)}; {', '.join(('t', *self.hyper))})", "once per step:"]
+        groups = (self.inputs, ("t", *self.hyper), *((self.scalar_state,) if self.scalar_state else ()))
+        lines = [f"{self.name}({'; '.join(', '.join(group) for group in groups)})", "once per step:"]
         lines += [f"    {line}" for line in self.scalars] or ["    nothing"]
         lines += ["once per element:", *(f"    {line}" for line in self.body)]
-        lines += ["new values:", *(f"    {t} = {o}" for t, o in zip(self.targets, self.outputs, strict=True))]
+        lines += ["new values:", *(f"    {t} = {o}" for t, o in self._new_values)]
         return "\n".join(lines)
 
     @property

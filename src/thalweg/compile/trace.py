@@ -22,7 +22,8 @@ def trace(rule: Rule) -> Program:
 
     Raises:
         FormulaError: If the formula branches on a symbol, returns the wrong number of values, leaves a
-            hyperparameter unused, or uses an operation in its body that is not correctly rounded.
+            hyperparameter unused, makes a scalar state from what varies per element, or uses an operation in its
+            body that is not correctly rounded.
 
     Example:
         >>> from thalweg.formula import rule
@@ -39,8 +40,7 @@ def trace(rule: Rule) -> Program:
         new values:
             x = x_new
     """
-    arrays = ("x", "g", *rule.state)
-    program = _record(rule, rule.formula, arrays, ("x", *rule.state))
+    program = _record(rule, rule.formula, ("x", "g", "t"), ("x", *rule.state))
     _check_hyper_used(rule, program)
     return program
 
@@ -50,17 +50,16 @@ def trace_point(rule: Rule) -> Program | None:
     """The program of the point at which a rule wants its gradient; None where that is x itself."""
     if rule.point is None:
         return None
-    return _record(rule, rule.point, ("x", *rule.state), ("x",))
+    return _record(rule, rule.point, ("x",), ("x",))
 
 
-def _record(rule: Rule, formula: Callable[..., Any], arrays: tuple[str, ...], targets: tuple[str, ...]) -> Program:
-    symbols = {name: Expr(name, varies=True) for name in arrays}
-    steps = {name: Expr(name) for name in ("t", *rule.hyper)}
-    positional = [symbols["x"], symbols["g"], steps["t"]] if "g" in symbols else [symbols["x"]]
-    positional += [symbols[s] for s in rule.state]
+def _record(rule: Rule, formula: Callable[..., Any], given: tuple[str, ...], targets: tuple[str, ...]) -> Program:
+    inputs = tuple(name for name in (*given, *rule.arrays) if name != "t")
+    symbols = {name: Expr(name, varies=name in inputs) for name in (*inputs, "t", *rule.scalars, *rule.hyper)}
+    positional = [symbols[name] for name in (*given, *rule.state)]
     with _author_names() as names:
         try:
-            result = formula(*positional, **{h: steps[h] for h in rule.hyper})
+            result = formula(*positional, **{h: symbols[h] for h in rule.hyper})
         except FormulaError as error:
             raise FormulaError(f"rule '{rule.name}': {error}") from None
         except Exception as error:
@@ -71,10 +70,10 @@ def _record(rule: Rule, formula: Callable[..., Any], arrays: tuple[str, ...], ta
     results = _checked_results(rule, result, targets)
     for target, value in zip(targets, results, strict=True):
         names.setdefault(id(value), target)
-    scalars, body, labels = _number(rule, results, names, {*symbols, *steps, *RESERVED})
+    scalars, body, labels = _number(rule, results, names, {*symbols, *RESERVED})
     outputs = tuple(labels[id(e)] if isinstance(e, Expr) else float(e) for e in results)
     named = frozenset(line.name for line in (*scalars, *body) if line.name in {labels.get(i) for i in names})
-    return Program(rule.name, arrays, tuple(rule.hyper), scalars, body, outputs, targets, named)
+    return Program(rule.name, inputs, tuple(rule.hyper), scalars, body, outputs, targets, named, rule.scalars)
 
 
 @contextmanager
@@ -112,6 +111,11 @@ def _checked_results(rule: Rule, result: Any, targets: tuple[str, ...]) -> tuple
             raise FormulaError(
                 f"rule '{rule.name}' must return a formula for {target}, got a {kind}: "
                 "return the new x, then every state"
+            )
+        if target in rule.scalars and isinstance(value, Expr) and value.varies:
+            raise FormulaError(
+                f"rule '{rule.name}' must keep its scalar state {target} one number, got a value per element: "
+                "compute it from t, hyperparameters and scalar states only"
             )
     return results
 

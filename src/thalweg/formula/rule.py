@@ -11,9 +11,19 @@ from typing import Any
 
 from thalweg.errors import FormulaError
 
-# Names that the kernels around a formula use themselves.
+# Names that stand in printed sources beside a rule's own, so that no rule may use them: NumPy's and Python's; the
+# kernels' imports, types, functions and loop; and what a kernel calls its own values, with an underscore behind, as
+# the pointers to a rule's arrays are spelled too.
+_STORAGE_TYPES = ("float32", "float64", "bfloat16", "float16")
 RESERVED = frozenset(
-    ("i", "row", "rows", "table", "counts", "scalars", "job", "mask", "flush", "real", "math", "np", "abs")
+    (
+        *("np", "math", "abs", "float", "range"),
+        *("cfunc", "job", "job_type", "take_chunk", "begin_flushing", "end_flushing", "bits_of", "noise_at"),
+        *("real", "flush", "unfit", "to_words", "first", "second", "i", "kahan", *_STORAGE_TYPES),
+        *(f"{verb}_{name}" for verb in ("to", "load", "store", "scatter") for name in _STORAGE_TYPES),
+        *("before", "chunk", "chunks", "starts", "words", "row", "base", "count", "scalars", "start", "key"),
+        *("moved", "lost", "rows", "counts", "table", "mask"),
+    )
 )
 
 FACTS = ("identity_at_zero_gradient", "scale_invariant", "step_bounded_by_lr")
@@ -23,17 +33,20 @@ FACTS = ("identity_at_zero_gradient", "scale_invariant", "step_bounded_by_lr")
 class Rule:
     """An update rule: a pure function of `(x, g, t, *state, **hyper)` and the facts declared about it.
 
-    All arrays of a rule have one shape, the parameter's. `t` counts steps from 1.
+    All arrays of a rule have one shape, the parameter's. `t` counts steps from 1. A scalar state is one number for the
+    whole parameter, kept in float64 and computed once per step: its new value may depend on `t`, hyperparameters and
+    other scalar states only.
 
     Attributes:
         formula: The function. Calling the rule calls it, with numbers or with symbols.
         name: The rule's name in the catalogue.
-        state: The names of the state arrays, in the paper's letters.
+        state: The names of all states, in the paper's letters.
         hyper: The hyperparameters and their defaults.
         initial: What each state starts at: a number, or the name of a hyperparameter. Zero when not named.
         source: Paper and equation or algorithm number.
         point: Where the rule wants its gradient, a formula of `(x, *state, **hyper)`; None means at `x`.
         facts: Declared properties, out of `FACTS`; a test measures each.
+        scalars: Those of the states that are one number, not an array.
 
     Example:
         >>> @rule("Robbins & Monro 1951, eq. 6")
@@ -53,6 +66,12 @@ class Rule:
     source: str
     point: Callable[..., Any] | None = None
     facts: frozenset[str] = frozenset()
+    scalars: tuple[str, ...] = ()
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """Those of the states that hold one value per element."""
+        return tuple(s for s in self.state if s not in self.scalars)
 
     @property
     def every_start(self) -> dict[str, float | str]:
@@ -84,6 +103,7 @@ def rule(
     initial: Mapping[str, float | str] | None = None,
     point: Callable[..., Any] | None = None,
     facts: tuple[str, ...] = (),
+    scalars: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., Any]], Rule]:
     """Declare a formula as a rule; its signature `(x, g, t, state..., *, hyper=default...)` is the schema.
 
@@ -92,9 +112,10 @@ def rule(
         initial: What a state starts at, where that is not zero: a number or a hyperparameter's name.
         point: Where the rule wants its gradient, where that is not `x`.
         facts: Declared properties, out of `FACTS`.
+        scalars: The states that are one number for the whole parameter instead of one per element.
 
     Raises:
-        FormulaError: If the signature is not of that form.
+        FormulaError: If the signature is not of that form, or something declared does not fit it.
     """
 
     def declare(formula: Callable[..., Any]) -> Rule:
@@ -102,8 +123,17 @@ def rule(
         state, hyper = read_signature(name, formula)
         starts = dict(initial or {})
         _check_declared(name, state, hyper, starts, facts)
+        _check_scalars(name, state, scalars)
         return Rule(
-            formula, name, state, MappingProxyType(hyper), MappingProxyType(starts), source, point, frozenset(facts)
+            formula=formula,
+            name=name,
+            state=state,
+            hyper=MappingProxyType(hyper),
+            initial=MappingProxyType(starts),
+            source=source,
+            point=point,
+            facts=frozenset(facts),
+            scalars=tuple(s for s in state if s in scalars),
         )
 
     return declare
@@ -140,3 +170,12 @@ def _check_declared(
             )
     if unknown := set(facts) - set(FACTS):
         raise FormulaError(f"rule '{name}' declares {sorted(unknown)}, but the known facts are {', '.join(FACTS)}")
+
+
+def _check_scalars(name: str, state: tuple[str, ...], scalars: tuple[str, ...]) -> None:
+    for scalar in scalars:
+        if scalar not in state:
+            raise FormulaError(
+                f"rule '{name}' declares the scalar state '{scalar}', but its states are "
+                f"{', '.join(state) or 'none'}: put it behind t in the signature"
+            )

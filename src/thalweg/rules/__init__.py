@@ -31,6 +31,7 @@ NAMES = (
     "amsgrad",
     "amsgrad_corrected",
     "adamw",
+    "nadam",
 )
 
 _MODULES = {name: import_module(f"thalweg.rules.{name}") for name in NAMES}
