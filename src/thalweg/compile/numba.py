@@ -1,24 +1,34 @@
 """The Numba printer: a program as a fused CPU kernel, one sweep over the memory of many tensors.
 
 A kernel has one argument, the address of a job (see `thalweg.compile.job`), and any number of threads may call it with
-the same job at once: each takes the next row of the job's table until none is left. It is single-threaded inside, holds
-no Python object, and never allocates.
+the same job at once: each takes the next chunk of the job's table until none is left. It is single-threaded inside,
+holds no Python object, and never allocates.
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import hashlib
+import importlib.metadata
 import linecache
-import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from thalweg.compile.program import Argument, Program
+from thalweg.compile import objects
+from thalweg.compile.program import Argument, Line, Program
 from thalweg.compile.source import INFIX, block, render
+from thalweg.compile.storage import KAHAN, Storage
 
-ITEMSIZE = {"float32": 4, "float64": 8}
+# What stands in a row of a job's table behind the addresses: how many elements the row has, where its per-step values
+# are, the index of its first element in the tensor, the key of its random bits, and two numbers that kernels write.
+FIELDS = ("count", "scalars", "start", "key", "first", "second")
+
+# Lets LLVM vectorise loops over more than four arrays: it checks at run time that they do not overlap.
+LLVM_OPTIONS = ("-runtime-memory-check-threshold=128",)
 
 # No fast-math anywhere: every spelling below is correctly rounded, and equal to NumPy's to the last bit.
 SPELLING = INFIX | {
@@ -36,64 +46,180 @@ class Kernel:
     """A compiled kernel.
 
     Attributes:
-        program: What it computes.
+        name: Of the rule.
         address: Of the machine code, a C function `void kernel(void *job)`.
         call: The same function through ctypes; it releases the GIL.
-        arrays: The columns of the job's table: x, g, then the state.
-        itemsize: Bytes of an element.
-        scalars: The per-step values it reads, in order, after 1 or 0 for whether to flush subnormal state.
+        arrays: The arrays that a row of the job's table gives the addresses of.
+        itemsizes: Bytes of an element of each.
+        scalars: The per-step values it reads, in order.
         owner: Keeps the machine code alive.
     """
 
-    program: Program
+    name: str
     address: int
     call: Callable[[int], None]
     arrays: tuple[str, ...]
-    itemsize: int
+    itemsizes: tuple[int, ...]
     scalars: tuple[str, ...]
     owner: Any
 
 
-def source(program: Program, dtype: str = "float32") -> str:
+def source(program: Program, storage: Storage) -> str:
     """The kernel's source, a module that compiles as it stands.
 
     Example:
+        >>> from thalweg.compile.storage import uniform
         >>> from thalweg.compile.trace import trace
         >>> from thalweg.rules import RULES
-        >>> "x_new = x - a1" in source(trace(RULES["sgd"]))
+        >>> sgd = trace(RULES["sgd"])
+        >>> "x_new = x - a1" in source(sgd, uniform(sgd, "float32"))
         True
     """
-    spell = _spell_constant
-    loads = [f"{name} = {name}_[i]" for name in program.inputs]
-    body = block(program.body, SPELLING, "numba", program.name, spell)
-    stores = [f"x_[i] = {spell(program.outputs[0])}"]
-    for target, output in zip(program.targets[1:], program.outputs[1:], strict=True):
-        stores.append(f"{target}_[i] = flush({spell(output)}, mask)")
-    reads = [f"{name} = real(scalars[{k}])" for k, name in enumerate(program.used_scalars, start=1)]
-    width = len(program.inputs)
-    columns = [f"{name}_ = table[{width} * row + {k}]" for k, name in enumerate(program.inputs)]
-    lines = [
-        f"def {program.identifier}(job):",
-        *_indent(1, ["rows, table, counts, scalars = open_job(job)", "mask = flush_mask(scalars[0])", *reads]),
-        *_indent(1, ["row = take_row(job)", "while row < rows:"]),
-        *_indent(2, [*columns, "for i in range(counts[row]):"]),
-        *_indent(3, [*loads, *body, *stores]),
-        *_indent(2, ["row = take_row(job)"]),
+    names = storage.arrays(program)
+    types = dict(zip(names, (*storage.types, storage.types[0]), strict=False))
+    once = [f"{name} = real(scalars_[{k}])" for k, name in enumerate(program.used_scalars)]
+    over = _scalar_divisors(program) if _divides_by_multiplying(storage) else []
+    once += [f"over_{name}__ = 1.0 / float64({name})" for name in over]
+    loop = [*_loads(program, storage, types), *_body(program, over), *_stores(program, storage, types)]
+    tally = ["moved_ = lost_ = 0"] if storage.tally else []
+    ends = ["words_[base_ + first] = moved_", "words_[base_ + second] = lost_"] if storage.tally else []
+    row = [*once, *tally, "for i in range(count_):", *_indent(1, loop), *ends]
+    return _module(program.identifier, names, types, storage, row)
+
+
+def norm_source(dtype: str) -> str:
+    """The source of the kernel that sums squares and counts infinities and NaNs, row by row, without flushing.
+
+    Example:
+        >>> "total_ += float64(g) * float64(g)" in norm_source("float32")
+        True
+    """
+    storage = Storage((dtype,), flush=False)
+    row = [
+        "total_, unfit_ = 0.0, 0",
+        "for i in range(count_):",
+        *_indent(1, [_load("g", dtype), "total_ += float64(g) * float64(g)", "unfit_ += unfit(g)"]),
+        "words_[base_ + first] = bits_of(total_)",
+        "words_[base_ + second] = unfit_",
     ]
-    head = [
+    return _module("norm", ("g",), {"g": dtype}, storage, row, options=", fastmath={'reassoc'}")
+
+
+def _module(
+    name: str, names: tuple[str, ...], types: dict[str, str], storage: Storage, row: list[str], options: str = ""
+) -> str:
+    """A kernel around what is done for every row of the table."""
+    width = len(names) + len(FIELDS)
+    where = {field: len(names) + k for k, field in enumerate(FIELDS)}
+    row = [
+        f"base_ = row_ * {width}",
+        *(f"{array}_ = to_{types[array]}(words_[base_ + {k}])" for k, array in enumerate(names)),
+        f"count_ = words_[base_ + {where['count']}]",
+        *([f"scalars_ = to_float64(words_[base_ + {where['scalars']}])"] if any("scalars_" in r for r in row) else []),
+        *([f"start_ = words_[base_ + {where['start']}]"] if storage.rounding == "stochastic" else []),
+        *([f"key_ = words_[base_ + {where['key']}]"] if storage.rounding == "stochastic" else []),
+        *row,
+    ]
+    lines = [
+        *(["before_ = begin_flushing()"] if storage.flush else []),
+        "chunks_, starts_, words_ = job_[1], to_words(job_[2]), to_words(job_[3])",
+        "chunk_ = take_chunk(job_)",
+        "while chunk_ < chunks_:",
+        *_indent(1, ["for row_ in range(starts_[chunk_], starts_[chunk_ + 1]):", *_indent(1, row)]),
+        *_indent(1, ["chunk_ = take_chunk(job_)"]),
+        *(["end_flushing(before_)"] if storage.flush else []),
+    ]
+    head = _head(sorted({*types.values(), "float64"}), storage, where)
+    decorator = f'@cfunc(job_type, nopython=True, error_model="numpy"{options})'
+    return "\n".join([*head, "", "", decorator, f"def {name}(job_):", *_indent(1, lines)]) + "\n"
+
+
+def _head(types: list[str], storage: Storage, where: dict[str, int]) -> list[str]:
+    """What a kernel's module imports and names."""
+    return [
         "import math",
         "",
-        f"from numba import cfunc, {dtype} as real",
+        "from numba import cfunc, float32, float64",
         "",
-        "from thalweg.compile.job import flush_of, job_type, open_job_of, take_row",
+        "from thalweg.compile import job",
+        "from thalweg.compile.job import begin_flushing, bits_of, end_flushing, job_type, noise_at, take_chunk",
         "",
-        "open_job = open_job_of(real)",
-        "flush, flush_mask = flush_of(real)",
-        "",
-        "",
-        '@cfunc(job_type, nopython=True, error_model="numpy")',
+        f"real, flush, unfit = {storage.real}, job.flush_of({storage.real!r}), job.unfit_of({storage.real!r})",
+        'to_words = job.pointer_to("words")',
+        *(f"to_{name} = job.pointer_to({name!r})" for name in types),
+        *(f"load_{name} = job.load_of({name!r})" for name in types if name.endswith("16")),
+        *(f"store_{name} = job.store_of({name!r})" for name in types if name.endswith("16")),
+        *(f"scatter_{name} = job.store_stochastic_of({name!r})" for name in types if name == "bfloat16"),
+        f"first, second = {where['first']}, {where['second']}",
     ]
-    return "\n".join([*head, *lines]) + "\n"
+
+
+def _load(name: str, dtype: str) -> str:
+    return f"{name} = real(load_{dtype}({name}_, i))" if dtype.endswith("16") else f"{name} = real({name}_[i])"
+
+
+def _loads(program: Program, storage: Storage, types: dict[str, str]) -> list[str]:
+    lines = [_load(name, types[name]) for name in program.inputs]
+    if storage.rounding == "kahan":
+        lines += [_load(KAHAN, types[KAHAN]), f"x = x + {KAHAN}"]
+    return lines
+
+
+def _scalar_divisors(program: Program) -> list[str]:
+    """The per-step values that arrays are divided by."""
+    once = set(program.used_scalars)
+    divisors = {line.args[1] for line in program.body if line.op == "div"}
+    return [name for name in program.used_scalars if name in divisors & once]
+
+
+def _divides_by_multiplying(storage: Storage) -> bool:
+    """Whether division of an array by a per-step value may be a multiplication in float64, to the same bits.
+
+    The quotient of two float32 numbers lies further from the middle between two float32 numbers than the two roundings
+    in float64 can move it, unless the result is subnormal; and a vector unit divides several times more slowly.
+    """
+    return storage.flush and storage.real == "float32"
+
+
+def _body(program: Program, over: list[str]) -> list[str]:
+    return [_spell_line(program, line, over) for line in program.body]
+
+
+def _spell_line(program: Program, line: Line, over: list[str]) -> str:
+    if line.op == "div" and line.args[1] in over and line.args[0] not in program.used_scalars:
+        return f"{line.name} = real(float64({_spell_constant(line.args[0])}) * over_{line.args[1]}__)"
+    return block((line,), SPELLING, "numba", program.name, _spell_constant)[0]
+
+
+def _stores(program: Program, storage: Storage, types: dict[str, str]) -> list[str]:
+    lines = []
+    for salt, (target, output) in enumerate(program.stores):
+        value = f"flush({_spell_constant(output)})" if storage.flush else _spell_constant(output)
+        stochastic = storage.rounding == "stochastic" and types[target] == "bfloat16"
+        keep = target == "x" and (storage.tally or storage.rounding == "kahan")
+        lines += _store(target, types[target], value, salt if stochastic else None, keep)
+    if storage.rounding == "kahan":
+        left = "x_kept__ - x_stored__"
+        lines += _store(KAHAN, types[KAHAN], f"flush({left})" if storage.flush else left)
+    if storage.tally:
+        lines += [
+            "moved_ += 1 if x_kept__ != x else 0",
+            "lost_ += 1 if x_kept__ != x and x_stored__ == x else 0",
+        ]
+    return [*lines, *(["g_[i] = 0"] if storage.zero else [])]
+
+
+def _store(name: str, dtype: str, value: str, salt: int | None = None, keep: bool = False) -> list[str]:
+    """Lines that write one element; `keep` leaves what was computed and what can be read again in names."""
+    kept = f"{name}_kept__" if keep else value
+    if not dtype.endswith("16"):
+        line = f"{name}_[i] = {name}_stored__ = {kept}" if keep else f"{name}_[i] = {kept}"
+    elif salt is None:
+        line = f"{name}_stored__ = store_{dtype}({name}_, i, {kept})"
+    else:
+        bits = f"noise_at(start_ + i, key_ + {salt * 0x632BE59B})"
+        line = f"{name}_stored__ = scatter_{dtype}({name}_, i, {kept}, {bits})"
+    return [*([f"{kept} = {value}"] if keep else []), line]
 
 
 def _spell_constant(argument: Argument) -> str:
@@ -105,35 +231,54 @@ def _indent(depth: int, lines: list[str]) -> list[str]:
 
 
 @functools.lru_cache(maxsize=512)
-def compiled(program: Program, dtype: str) -> Kernel:
-    """The kernel of a program for `float32` or `float64` arrays, compiled once per process.
+def compiled(program: Program, storage: Storage) -> Kernel:
+    """The kernel of a program, from the cache on disk or compiled; once per process.
 
     Args:
         program: A traced rule.
-        dtype: Of the arrays, and of all arithmetic on them.
+        storage: How its arrays are stored.
     """
-    _allow_alias_checks()
-    text = source(program, dtype)
-    filename = f"<thalweg kernel {program.name} {dtype} {program.digest[:12]}>"
-    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-    namespace: dict[str, Any] = {"math": math, "__name__": "thalweg.compile.kernels"}
-    exec(compile(text, filename, "exec"), namespace)
-    function = namespace[program.identifier]
-    prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-    return Kernel(
-        program=program,
-        address=function.address,
-        call=prototype(function.address),
-        arrays=program.inputs,
-        itemsize=ITEMSIZE[dtype],
-        scalars=program.used_scalars,
-        owner=function,
+    return _kernel(
+        program.identifier, source(program, storage), storage.arrays(program), storage.itemsizes, program.used_scalars
     )
 
 
 @functools.cache
-def _allow_alias_checks() -> None:
-    """Let LLVM vectorise loops over more than four arrays: it checks at run time that they do not overlap."""
+def norm(dtype: str) -> Kernel:
+    """The kernel that sums the squares of gradients of a type."""
+    return _kernel("norm", norm_source(dtype), ("g",), Storage((dtype,)).itemsizes, ())
+
+
+def _kernel(
+    name: str, text: str, arrays: tuple[str, ...], itemsizes: tuple[int, ...], scalars: tuple[str, ...]
+) -> Kernel:
+    key = "\n".join((_compiler(), text))
+    found = objects.code(key, lambda: objects.object_of(_function(name, text)))
+    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(found.address)
+    return Kernel(name, found.address, call, arrays, itemsizes, scalars, found.owner)
+
+
+@functools.cache
+def _compiler() -> str:
+    """What else decides a kernel's code, the machine apart: Numba and its settings, LLVM's options, our own LLVM."""
+    settings = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith("NUMBA_"))
+    job = Path(__file__).with_name("job.py").read_text(encoding="utf-8")
+    return "\n".join((f"numba {importlib.metadata.version('numba')}", *settings, *LLVM_OPTIONS, job))
+
+
+def _function(name: str, text: str) -> Any:
+    """The compiled function of a kernel's source; the only place that needs Numba."""
+    _set_llvm_options()
+    filename = f"<thalweg kernel {name} {hashlib.sha256(text.encode()).hexdigest()[:12]}>"
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    namespace: dict[str, Any] = {"__name__": "thalweg.compile.kernels"}
+    exec(compile(text, filename, "exec"), namespace)
+    return namespace[name]
+
+
+@functools.cache
+def _set_llvm_options() -> None:
     import llvmlite.binding as llvm
 
-    llvm.set_option("thalweg", "-runtime-memory-check-threshold=128")
+    for option in LLVM_OPTIONS:
+        llvm.set_option("thalweg", option)

@@ -1,11 +1,17 @@
-"""The NumPy evaluator: the reference, by which every other backend is judged. And programs as NumPy source."""
+"""The NumPy evaluator: the reference, by which every other backend is judged. And programs as NumPy source.
+
+Flushing means that there are no subnormal numbers: one that is read counts as the zero of its sign, and an operation
+whose result would be subnormal gives the zero of its sign. A result counts as subnormal if it would still be smaller
+than the smallest normal number when rounded to the type's precision with an exponent of any size, which is how x86
+processors judge it: a product just below that number may round up to it, or be flushed.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from thalweg.compile.evaluate import evaluate, scalars
+from thalweg.compile.evaluate import evaluate, new_scalar_state, scalars
 from thalweg.compile.program import Program
 from thalweg.compile.source import INFIX, block, render
 
@@ -38,25 +44,81 @@ OPERATIONS: dict[str, Callable] = {
     "where": np.where,
 }
 
+SCALE = 2.0**64  # lifts what is about to be flushed out of the subnormal numbers, exactly
+
+
+def _zero_where(tiny: Any, numbers: Any) -> Any:
+    return np.where(tiny, np.copysign(numbers.dtype.type(0), numbers), numbers)
+
+
+def _is_tiny(lifted: Any) -> Any:
+    """Whether numbers, given times `SCALE`, are below the smallest normal one."""
+    return np.abs(lifted) < np.finfo(lifted.dtype).smallest_normal * lifted.dtype.type(SCALE)
+
+
+def flushed(numbers: Any) -> Any:
+    """The array with the zero of its sign in place of every subnormal number.
+
+    Example:
+        >>> flushed(np.array([-1e-310, 1e-300, 2.0]))
+        array([-0.e+000,  1.e-300,  2.e+000])
+    """
+    return _zero_where(np.abs(numbers) < np.finfo(numbers.dtype).smallest_normal, numbers)
+
+
+def converted(numbers: Any, dtype: Any, flush: bool = True) -> Any:
+    """The numbers in another float type, rounded to the nearest.
+
+    Args:
+        numbers: An array, or one float64.
+        dtype: The type wanted.
+        flush: Whether subnormal numbers become zero, before and after.
+    """
+    given, dtype = np.asarray(numbers), np.dtype(dtype)
+    if not flush:
+        return given.astype(dtype)
+    if dtype.itemsize >= given.itemsize:
+        return flushed(given).astype(dtype)
+    return _zero_where(_is_tiny((given * given.dtype.type(SCALE)).astype(dtype)), given.astype(dtype))
+
+
+def _flushing_product(a: Any, b: Any) -> Any:
+    return _zero_where(_is_tiny(a * a.dtype.type(SCALE) * b), a * b)
+
+
+def _flushing_quotient(a: Any, b: Any) -> Any:
+    return _zero_where(_is_tiny(a * a.dtype.type(SCALE) / b), a / b)
+
+
+# On normal numbers and zeros. The other operations give no subnormal number then; a sum that is one is exact.
+FLUSHING: dict[str, Callable] = OPERATIONS | {
+    "add": lambda a, b: flushed(a + b),
+    "sub": lambda a, b: flushed(a - b),
+    "mul": _flushing_product,
+    "div": _flushing_quotient,
+}
+
 
 def step(
     program: Program,
-    arrays: Mapping[str, np.ndarray],
+    arrays: Mapping[str, Any],
     t: float,
     hyper: Mapping[str, float],
     flush: bool = True,
-) -> tuple[np.ndarray, ...]:
+) -> tuple[Any, ...]:
     """One step of a program: the new x, then the new state.
 
     Args:
         program: A traced rule.
-        arrays: For each of `program.inputs` an array, all of one shape and one float dtype.
+        arrays: For each of `program.inputs` an array, all of one shape and one float dtype; for each scalar state a
+            number.
         t: The step number, from 1.
         hyper: A number for each hyperparameter.
-        flush: Whether subnormal numbers in the new state become zero.
+        flush: Whether subnormal numbers are zero in what is read, in every operation on arrays and in the results.
 
     Returns:
-        New arrays, in the order of `program.targets`, of the same shape and dtype; the arguments are left as they are.
+        In the order of `program.targets` new arrays of the same shape and dtype, and for a scalar state a float, which
+        is neither rounded to that dtype nor flushed; the arguments are left as they are.
 
     Example:
         >>> from thalweg.compile.trace import trace
@@ -66,17 +128,15 @@ def step(
         >>> step(trace(momentum), {"x": one, "g": one, "v": one}, 1, momentum.hyper)
         (array([0.981, 0.981]), array([1.9, 1.9]))
     """
-    dtype = arrays["x"].dtype
+    dtype, operations = arrays["x"].dtype, FLUSHING if flush else OPERATIONS
     with np.errstate(all="ignore"):
-        values: dict[str, Any] = {k: dtype.type(v) for k, v in scalars(program, t, hyper).items()}
-        new = evaluate(program, OPERATIONS, values | dict(arrays), dtype.type)
-        new = tuple(np.broadcast_to(np.asarray(a, dtype), arrays["x"].shape) for a in new)
-        return (new[0], *(flushed(a) if flush else a for a in new[1:]))
-
-
-def flushed(state: np.ndarray) -> np.ndarray:
-    """The array with zero in place of every subnormal number (the frame does this to state that it stores)."""
-    return np.where(np.abs(state) < np.finfo(state.dtype).smallest_normal, state.dtype.type(0), state)
+        once = scalars(program, t, hyper, {s: float(arrays[s]) for s in program.scalar_state})
+        values: dict[str, Any] = {name: converted(float(value), dtype, flush) for name, value in once.items()}
+        values |= {name: converted(arrays[name], dtype, flush) for name in program.inputs}
+        constant = (lambda number: flushed(dtype.type(number))) if flush else dtype.type
+        new = dict(zip(program.targets, evaluate(program, operations, values, constant), strict=True))
+        new |= {name: np.broadcast_to(np.asarray(new[name], dtype), arrays["x"].shape) for name, _ in program.stores}
+        return tuple((new | new_scalar_state(program, once)).values())
 
 
 SPELLING = INFIX | {
@@ -111,7 +171,7 @@ def source(program: Program) -> str:
             return x_new
         <BLANKLINE>
     """
-    arguments = ", ".join((*program.inputs[:2], "t", *program.inputs[2:], *(("*",) if program.hyper else ())))
+    arguments = ", ".join((*program.inputs[:2], "t", *program.targets[1:], *(("*",) if program.hyper else ())))
     head = f"def {program.identifier}({', '.join((arguments, *program.hyper))}):"
     body = []
     if program.scalars:

@@ -1,115 +1,119 @@
-"""A kernel over many tensors in one native call: a table of addresses, cut into rows of equal work."""
+"""A kernel over many tensors in one native call."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from thalweg.compile.evaluate import scalars
-from thalweg.compile.numba import Kernel
+from thalweg.compile.numba import Kernel, norm
+from thalweg.compile.once import once
+from thalweg.compile.program import Program
+from thalweg.sweep.table import Table
 from thalweg.sweep.threads import Launch, own_threads
 
-WORDS = 5  # of a job, before its scalars: see `thalweg.compile.job`
-ROW = 65536  # elements: with four float32 arrays a row is 1 MiB, which a second-level cache holds
-SMALL = 32768  # elements below which waking a second thread costs more than it saves
+SMALL = 16384  # elements below which waking a second thread costs more than it saves
 
 
 def sweep(
-    kernel: Kernel,
-    addresses: Sequence[tuple[int, ...]],
-    counts: Sequence[int],
-    t: float,
-    hyper: Mapping[str, float],
+    table: Table,
+    values: np.ndarray,
     *,
-    flush: bool = True,
+    which: np.ndarray | None = None,
     threads: int = 1,
     launch: Launch = own_threads,
 ) -> None:
-    """Step every tensor once, in place.
+    """Step every tensor of a table once, in place.
 
     Args:
-        kernel: A compiled rule.
-        addresses: For each tensor the address of the first element of each of `kernel.arrays`.
-        counts: For each tensor the number of its elements, the same in all its arrays.
-        t: The step number, from 1, the same for all of them.
-        hyper: A number for each hyperparameter.
-        flush: Whether subnormal numbers in the new state become zero.
+        table: Where the tensors are.
+        values: What the kernel reads once per step, float64, of shape `(scalars,)` or `(sets, scalars)`.
+        which: For each tensor the set that it reads; None if all read the first one.
         threads: How many threads to use at most.
         launch: Who runs the job.
     """
-    job = job_of(kernel, tuple(addresses), tuple(counts))
-    job.words[0] = 0
-    job.values[:] = step_values(kernel, t, hyper, flush)
-    if threads == 1 or job.elements < SMALL:
-        kernel.call(job.address)
+    values = np.ascontiguousarray(np.atleast_2d(values), np.float64)
+    base = values.ctypes.data
+    table.choose(base if which is None else base + values.strides[0] * which)
+    run(table, threads, launch)
+
+
+def run(table: Table, threads: int = 1, launch: Launch = own_threads) -> None:
+    """Call the kernel on a table that is ready, on as many threads as find something to do."""
+    table.rewind()
+    threads = 1 if table.elements < SMALL else min(threads, table.chunks)
+    if threads <= 1:
+        table.kernel.call(table.address)
     else:
-        launch(kernel, job.address, min(threads, job.rows))
+        launch(table.kernel, table.address, threads)
 
 
-@dataclass(frozen=True)
-class Job:
-    """A job as a kernel reads it, in one piece of memory.
-
-    Attributes:
-        words: All of it: the five words that `thalweg.compile.job` describes, then scalars, counts and table.
-        values: The part with the scalars.
-        address: Of the first word.
-        rows: Of the table.
-        elements: In all rows.
-    """
-
-    words: np.ndarray
-    values: np.ndarray
-    address: int
-    rows: int
-    elements: int
-
-
-@functools.lru_cache(maxsize=256)
-def job_of(kernel: Kernel, addresses: tuple[tuple[int, ...], ...], counts: tuple[int, ...]) -> Job:
-    """The job of a kernel over tensors at these addresses, remembered: in most steps no tensor has moved.
+def table_of(kernel: Kernel, addresses: Any, counts: Sequence[int]) -> Table:
+    """The table of tensors at known addresses.
 
     Args:
         kernel: A compiled rule.
-        addresses: For each tensor the address of the first element of each of `kernel.arrays`.
-        counts: For each tensor the number of its elements.
+        addresses: The address of the first element of each array, of shape `(tensors, kernel.arrays)`.
+        counts: For each tensor the number of its elements, the same in all its arrays.
     """
-    tensor, offset, rows = cut(counts, kernel.itemsize)
-    table = np.array(addresses, np.int64).reshape(len(counts), len(kernel.arrays))[tensor] + offset
-    counts_at = WORDS + 1 + len(kernel.scalars)
-    table_at = counts_at + len(rows)
-    words = np.empty(table_at + table.size, np.int64)
-    base = words.ctypes.data
-    words[:WORDS] = (0, len(rows), base + 8 * table_at, base + 8 * counts_at, base + 8 * WORDS)
-    words[counts_at:table_at] = rows
-    words[table_at:] = table.ravel()
-    return Job(words, words[WORDS:counts_at].view(np.float64), base, len(rows), sum(counts))
+    table = Table(kernel, counts)
+    columns = np.array(addresses, np.int64).reshape(len(counts), len(kernel.arrays))
+    for array in range(len(kernel.arrays)):
+        table.point(array, columns[:, array])
+    return table
 
 
-def cut(counts: tuple[int, ...], itemsize: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How tensors of these sizes are cut into rows of at most `ROW` elements.
+def step_values(
+    program: Program, t: float, hyper: Mapping[str, float], state: Sequence[float] = ()
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """What a program's kernel reads once per step, and the new scalar states.
 
     Args:
-        counts: For each tensor the number of its elements.
-        itemsize: Bytes of an element.
+        program: A traced rule.
+        t: The step number, from 1.
+        hyper: A number for each hyperparameter.
+        state: A number for each of `program.scalar_state`.
+    """
+    return once(program)(float(t), *[float(hyper[name]) for name in program.hyper], *map(float, state))
 
-    Returns:
-        For each row its tensor, the bytes at which it starts there, shape (rows, 1), and the elements in it.
+
+def squared_norm(table: Table, *, threads: int = 1, launch: Launch = own_threads) -> tuple[float, int]:
+    """The sum of the squares of everything in a table of gradients, and how many infinities and NaNs there are.
+
+    The sum is taken row by row, then over the rows in order, in float64: it does not depend on the threads.
+
+    Args:
+        table: A table of the kernel `thalweg.compile.numba.norm`.
+        threads: How many threads to use at most.
+        launch: Who runs the job.
+    """
+    run(table, threads, launch)
+    with np.errstate(over="ignore"):
+        return float(table.result("first", np.float64).sum()), int(table.result("second").sum())
+
+
+def norm_table(dtype: str, counts: Sequence[int]) -> Table:
+    """A table for gradients of a type, to be pointed at them."""
+    return Table(norm(dtype), counts)
+
+
+def keys(seed: int, tensors: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """The keys of random bits, one for each tensor and step: SplitMix64 (Steele et al. 2014) of seed, tensor and step.
+
+    Args:
+        seed: The optimizer's.
+        tensors: Each tensor's number, int64.
+        steps: The step that each is at, int64.
 
     Example:
-        >>> tensor, offset, rows = cut((100_000, 7), 4)
-        >>> tensor.tolist(), offset.ravel().tolist(), rows.tolist()
-        ([0, 0, 1], [0, 262144, 0], [65536, 34464, 7])
+        >>> len(set(keys(0, np.arange(100), np.ones(100, np.int64)).tolist()))
+        100
     """
-    pieces = [(k, start, min(ROW, count - start)) for k, count in enumerate(counts) for start in range(0, count, ROW)]
-    columns = np.array(pieces, np.int64).reshape(len(pieces), 3)
-    return columns[:, 0], itemsize * columns[:, 1:2], columns[:, 2]
-
-
-def step_values(kernel: Kernel, t: float, hyper: Mapping[str, float], flush: bool) -> list[float]:
-    """What a kernel reads once per step, in float64: whether to flush subnormal state, then its scalars."""
-    values = scalars(kernel.program, t, hyper)
-    return [float(flush), *(values[name] for name in kernel.scalars)]
+    mixed = np.full(len(tensors), seed % 2**64, np.uint64)
+    for part in (tensors, steps):
+        mixed = (mixed + np.uint64(0x9E3779B97F4A7C15)) ^ part.astype(np.uint64)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        mixed ^= mixed >> np.uint64(31)
+    return mixed.view(np.int64)
