@@ -11,6 +11,7 @@ import torch
 from torch.optim import lr_scheduler
 
 import thalweg.torch
+from thalweg.frameworks.torch.frame import NAMES as FRAME
 
 # How far our float32 and torch's may drift apart in 300 steps, relative to the largest weight. Both round each
 # operation to 6e-8. AdamW differs by the form: torch multiplies the weight by 1 - lr * decay, a number that float32
@@ -157,7 +158,10 @@ def test_checkpoint_resumes_to_the_same_numbers(case: tuple[str, dict]) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_signature_is_torchs(name: str) -> None:
     ours, theirs = getattr(thalweg.torch, name), getattr(torch.optim, name)
-    assert inspect.signature(ours) == inspect.signature(theirs)
+    mine, torchs = (list(inspect.signature(c).parameters.values()) for c in (ours, theirs))
+    assert mine[: len(torchs)] == torchs
+    assert [p.name for p in mine[len(torchs) :]] == list(FRAME)
+    assert all(p.kind is p.KEYWORD_ONLY for p in mine[len(torchs) :])
     assert issubclass(ours, theirs)
 
 
@@ -279,7 +283,8 @@ def test_dense_layouts_go_through_the_kernel(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("name", NAMES)
-def test_half_precision_goes_through_the_evaluator(name: str, dtype: torch.dtype) -> None:
+@pytest.mark.filterwarnings("ignore:.*lost to rounding")
+def test_half_precision_is_rounded_once(name: str, dtype: torch.dtype) -> None:
     """Arithmetic in float32, one rounding at the end: within two roundings of what float32 gives."""
     torch.manual_seed(0)
     w = torch.randn(40, dtype=dtype, requires_grad=True)
@@ -296,7 +301,7 @@ def test_half_precision_goes_through_the_evaluator(name: str, dtype: torch.dtype
 
 @pytest.mark.parametrize("case", CASES, ids=case_id)
 def test_evaluator_agrees_with_the_kernel(case: tuple[str, dict], monkeypatch: pytest.MonkeyPatch) -> None:
-    from thalweg.frameworks.torch import step as module
+    from thalweg.frameworks.torch import book as module
 
     name, hyper = case
     ours, other, a, _ = twins(name, hyper, torch.float64)
@@ -314,7 +319,7 @@ def test_evaluator_agrees_with_the_kernel(case: tuple[str, dict], monkeypatch: p
 @pytest.mark.filterwarnings("ignore:Sparse invariant checks")
 def test_sparse_gradients_are_taken_where_torch_takes_them() -> None:
     indices, values = torch.tensor([[0, 2, 2]]), torch.tensor([[1.0], [2.0], [3.0]])
-    for name, hyper in (("SGD", {}), ("SGD", {"momentum": 0.9}), ("Adagrad", {})):
+    for name, hyper in (("SGD", {}), ("Adagrad", {})):
         a, b = (torch.ones(4, 1, requires_grad=True) for _ in range(2))
         ours = getattr(thalweg.torch, name)([a], lr=0.1, **hyper)
         theirs = getattr(torch.optim, name)([b], lr=0.1, **hyper)
@@ -324,11 +329,12 @@ def test_sparse_gradients_are_taken_where_torch_takes_them() -> None:
             ours.step()
             theirs.step()
         torch.testing.assert_close(a, b)
-    for name in ("Adam", "RMSprop", "Adadelta", "Rprop", "AdamW"):
-        w = torch.ones(4, 1, requires_grad=True)
-        w.grad = torch.sparse_coo_tensor(indices, values, (4, 1), check_invariants=True)
-        with pytest.raises(RuntimeError, match="does not support sparse gradients"):
-            getattr(thalweg.torch, name)([w]).step()
+    w = torch.ones(4, 1, requires_grad=True)
+    w.grad = torch.sparse_coo_tensor(indices, values, (4, 1), check_invariants=True)
+    with pytest.raises(RuntimeError, match="does not support sparse gradients"):
+        thalweg.torch.Adam([w], fused=True).step()
+    with pytest.raises(RuntimeError, match="not compatible with sparse gradients"):
+        thalweg.torch.Adagrad([w], weight_decay=0.1).step()
 
 
 @pytest.mark.parametrize("fused", [False, True])

@@ -60,7 +60,7 @@ def test_whole_numbers_are_refused(name: str) -> None:
 @pytest.mark.filterwarnings("ignore:Sparse invariant checks")
 def test_a_refused_step_changes_nothing() -> None:
     a, b = torch.ones(3, requires_grad=True), torch.ones(3, 1, requires_grad=True)
-    optimizer = thalweg.torch.Adam([a, b])
+    optimizer = thalweg.torch.Adam([a, b], fused=True)
     a.grad = torch.ones(3)
     b.grad = torch.sparse_coo_tensor(torch.tensor([[0]]), torch.tensor([[1.0]]), (3, 1), check_invariants=True)
     with pytest.raises(RuntimeError, match="sparse"):

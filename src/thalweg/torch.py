@@ -6,6 +6,6 @@ Example:
     >>> optimizer = AdamW(torch.nn.Linear(2, 1).parameters(), lr=1e-3)
 """
 
-from thalweg.frameworks.torch import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop, Rprop
+from thalweg.frameworks.torch import SGD, Adadelta, Adagrad, Adam, AdamW, GradScaler, NAdam, Optimizer, RMSprop, Rprop
 
-__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "Rprop"]
+__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "GradScaler", "NAdam", "Optimizer", "RMSprop", "Rprop"]

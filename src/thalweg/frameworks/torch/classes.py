@@ -7,14 +7,13 @@ are torch's by construction; only the step is Thalweg's: the flags choose a rule
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 
 from thalweg.frameworks.torch.centered import with_square_average, with_variance
-from thalweg.frameworks.torch.plan import plan_of_class
-from thalweg.frameworks.torch.step import loss_of, step_group
+from thalweg.frameworks.torch.framed import Framed
+from thalweg.frameworks.torch.plan import Plan, plan_of_class
 
 
 @functools.cache
@@ -28,35 +27,16 @@ def torch_name(optimizer: type[torch.optim.Optimizer]) -> str:
     return next(c.__name__ for c in optimizer.__mro__ if c.__module__.startswith("torch.optim."))
 
 
-def take_step(self: torch.optim.Optimizer, closure: Callable[[], Any] | None = None) -> Any:
-    """Step every parameter once.
+class Peer(Framed):
+    """A class of torch's with Thalweg's step."""
 
-    Args:
-        self: One of the classes below.
-        closure: Evaluates the model again and returns the loss; optional.
-
-    Returns:
-        The closure's loss, or None.
-    """
-    loss = loss_of(closure)
-    name = torch_name(type(self))
-    with torch.set_grad_enabled(bool(self.defaults.get("differentiable"))):
-        for group in self.param_groups:
-            step_group(self, group, plan_of_class(name, group))
-    return loss
+    def plans(self) -> list[Plan]:
+        """For each group the rule that its flags choose."""
+        name = torch_name(type(self))
+        return [plan_of_class(name, group) for group in self.param_groups]
 
 
-class Unscaled:
-    """Always False, whatever torch's constructor sets, so that its GradScaler unscales before the step."""
-
-    def __get__(self, instance: Any, owner: type) -> bool:
-        return False
-
-    def __set__(self, instance: Any, value: bool) -> None:
-        return None
-
-
-class SGD(torch.optim.SGD):
+class SGD(Peer, torch.optim.SGD):
     """torch's SGD: `sgd`, `momentum`, `momentum_dampened` or `nesterov`, with L2 where asked.
 
     Example:
@@ -68,31 +48,21 @@ class SGD(torch.optim.SGD):
         tensor([0.8000, 0.8000])
     """
 
-    step = take_step
-    _step_supports_amp_scaling: ClassVar = Unscaled()
 
-
-class Adagrad(torch.optim.Adagrad):
+class Adagrad(Peer, torch.optim.Adagrad):
     """torch's Adagrad: `adagrad`, or `adagrad_lr_decay` where asked, with L2 where asked."""
 
-    step = take_step
-    _step_supports_amp_scaling: ClassVar = Unscaled()
 
-
-class Rprop(torch.optim.Rprop):
+class Rprop(Peer, torch.optim.Rprop):
     """torch's Rprop: `irprop_minus`. Meant for full batches."""
 
-    step = take_step
 
-
-class RMSprop(torch.optim.RMSprop):
+class RMSprop(Peer, torch.optim.RMSprop):
     """torch's RMSprop: `rmsprop`, `rmsprop_momentum`, `rmsprop_centered` or `rmsprop_centered_momentum`.
 
     Centered, torch subtracts two averages and turns to NaN on nearly constant gradients; here the variance itself is
     kept (`state["variance"]`), which cannot become negative. `state_dict()` holds torch's `square_avg` too.
     """
-
-    step = take_step
 
     def state_dict(self) -> dict[str, Any]:
         """The state in torch's layout."""
@@ -105,21 +75,17 @@ class RMSprop(torch.optim.RMSprop):
             self.state[x] = with_variance(entry)
 
 
-class Adadelta(torch.optim.Adadelta):
+class Adadelta(Peer, torch.optim.Adadelta):
     """torch's Adadelta: `adadelta`."""
 
-    step = take_step
 
-
-class Adam(torch.optim.Adam):
+class Adam(Peer, torch.optim.Adam):
     """torch's Adam: `adam` or `amsgrad`, with L2 or decoupled decay where asked."""
 
-    step = take_step
-    _step_supports_amp_scaling: ClassVar = Unscaled()
 
-
-class AdamW(torch.optim.AdamW):
+class AdamW(Peer, torch.optim.AdamW):
     """torch's AdamW: `adamw`, or `decoupled(amsgrad)` where asked."""
 
-    step = take_step
-    _step_supports_amp_scaling: ClassVar = Unscaled()
+
+class NAdam(Peer, torch.optim.NAdam):
+    """torch's NAdam: `nadam`, with L2 or decoupled decay where asked."""

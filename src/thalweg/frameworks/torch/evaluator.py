@@ -6,12 +6,15 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from thalweg.compile.evaluate import evaluate, walk
+from thalweg.compile.evaluate import evaluate, new_scalar_state, walk
 from thalweg.compile.program import Program
 from thalweg.formula.numbers import NUMBERS
+from thalweg.frameworks.torch.frame import Frame
+from thalweg.sweep.cpu import keys
 
 
 @functools.cache
@@ -41,7 +44,13 @@ def _on_tensors(name: str, function: Callable[[Tensor], Tensor]) -> Callable[[An
     return lambda a: function(a) if isinstance(a, Tensor) else NUMBERS[name](a)
 
 
-def step(program: Program, arrays: Mapping[str, Tensor], t: float, hyper: Mapping[str, Any]) -> tuple[Tensor, ...]:
+def step(
+    program: Program,
+    arrays: Mapping[str, Tensor],
+    t: float,
+    hyper: Mapping[str, Any],
+    scalars: Mapping[str, float] | None = None,
+) -> tuple[Any, ...]:
     """The new x and state of one tensor, in the type in which its arithmetic is done; subnormal state becomes zero.
 
     Args:
@@ -49,15 +58,40 @@ def step(program: Program, arrays: Mapping[str, Tensor], t: float, hyper: Mappin
         arrays: A tensor for each of `program.inputs`, all of one shape, real.
         t: The step number, from 1.
         hyper: For each hyperparameter a number or a tensor with one, through which gradients flow.
+        scalars: A number for each scalar state.
+
+    Returns:
+        The new x, the new state arrays, and a tuple of the new scalar states.
     """
     working = working_dtype(arrays["x"].dtype)
     table = operations(working)
-    values: dict[str, Any] = walk(program.scalars, table, {"t": float(t), **hyper})
+    values: dict[str, Any] = walk(program.scalars, table, {"t": float(t), **hyper, **(scalars or {})})
+    new_scalars = tuple(new_scalar_state(program, values).values())
     values |= {name: array.to(working) for name, array in arrays.items()}
-    x, *state = evaluate(program, table, values)
+    new = dict(zip(program.targets, evaluate(program, table, values), strict=True))
+    x, *state = (new[name] for name, _ in program.stores)
     tiny = torch.finfo(working).smallest_normal
     full = [s if isinstance(s, Tensor) else torch.full_like(values["x"], s) for s in state]
-    return (x, *(torch.where(s.abs() < tiny, torch.zeros_like(s), s) for s in full))
+    return (x, *(torch.where(s.abs() < tiny, torch.zeros_like(s), s) for s in full), new_scalars)
+
+
+def rounded(x: Tensor, dtype: torch.dtype, frame: Frame, number: int, t: float) -> Tensor:
+    """Weights as they are stored.
+
+    Args:
+        x: New weights, in the working type.
+        dtype: The type to store them in.
+        frame: Says how to round.
+        number: The parameter's position in the optimizer.
+        t: The step number.
+    """
+    if frame.rounding != "stochastic" or dtype != torch.bfloat16:
+        return x.to(dtype)
+    key = keys(frame.seed, np.array([number]), np.array([int(t)]))[0]
+    generator = torch.Generator(x.device).manual_seed(int(key))
+    noise = torch.randint(0, 1 << 16, x.shape, dtype=torch.int32, device=x.device, generator=generator)
+    drawn = ((x.contiguous().view(torch.int32) + noise) & -65536).view(torch.float32)
+    return torch.where(x.isfinite(), drawn, x).to(dtype)
 
 
 def working_dtype(dtype: torch.dtype) -> torch.dtype:

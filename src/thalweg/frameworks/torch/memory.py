@@ -6,7 +6,14 @@ import torch
 from torch import Tensor
 
 PLAIN = (Tensor, torch.nn.Parameter)  # subclasses may keep their numbers elsewhere
-KERNEL_DTYPES = {torch.float32: "float32", torch.float64: "float64"}
+KERNEL_DTYPES = {
+    torch.float64: "float64",
+    torch.float32: "float32",
+    torch.bfloat16: "bfloat16",
+    torch.float16: "float16",
+    torch.complex128: "float64",
+    torch.complex64: "float32",
+}
 
 
 def walkable(x: Tensor) -> bool:
@@ -40,19 +47,30 @@ def aligned(other: Tensor, x: Tensor) -> Tensor:
     """
     if same_order(other, x):
         return other
-    return torch.empty_like(x, requires_grad=False).copy_(other)
+    return torch.empty_like(x, dtype=other.dtype, requires_grad=False).copy_(other)
 
 
 def same_order(other: Tensor, x: Tensor) -> bool:
-    """Whether both tensors have the same dtype, lie on the same device, and walk their memory alike."""
-    if type(other) not in PLAIN or other.dtype != x.dtype or other.device != x.device:
+    """Whether a tensor is plain memory on the same device as another one, and both walk their memory alike."""
+    if type(other) not in PLAIN or other.device != x.device or other.layout != torch.strided:
         return False
-    if other.is_conj() or other.is_neg():
+    if other.is_conj() or other.is_neg() or other.is_complex() != x.is_complex() or other.dtype not in KERNEL_DTYPES:
         return False
     if other.stride() == x.stride():
         return True
     axes = zip(other.stride(), x.stride(), x.shape, strict=True)
     return all(a == b for a, b, size in axes if size > 1)
+
+
+def foldable(x: Tensor) -> bool:
+    """Whether the axes of a tensor could change places without a change of its shape or of its address.
+
+    Example:
+        >>> foldable(torch.zeros(3, 3)), foldable(torch.zeros(3, 4)), foldable(torch.zeros(7))
+        (True, False, False)
+    """
+    sizes = [size for size in x.shape if size > 1]
+    return len(set(sizes)) < len(sizes)
 
 
 def real_view(x: Tensor) -> Tensor:

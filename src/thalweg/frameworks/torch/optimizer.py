@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -11,15 +11,18 @@ import torch
 from thalweg.compile.trace import trace
 from thalweg.errors import InputError
 from thalweg.formula import Rule
+from thalweg.frameworks.torch import scheduled
+from thalweg.frameworks.torch.frame import NAMES, frame_of
+from thalweg.frameworks.torch.framed import Framed
 from thalweg.frameworks.torch.plan import Plan, Recipe
-from thalweg.frameworks.torch.step import loss_of, step_group
+from thalweg.frameworks.torch.watched import Watched
 from thalweg.rules import RULES
 from thalweg.rules.hyper import checked
 from thalweg.rules.peers import classes, defaults
 from thalweg.rules.setting import Setting, find_rule, resolve, setting
 
 
-class Optimizer(torch.optim.Optimizer):
+class Optimizer(Framed):
     """Any rule as a `torch.optim.Optimizer`.
 
     Hyperparameters carry the rule's letters and live in `param_groups`, where schedulers find them; the state of a
@@ -30,10 +33,11 @@ class Optimizer(torch.optim.Optimizer):
         rule: A name of the catalogue, wrappers included (`"decoupled(rmsprop)"`), a lower-case torch class whose
             flags are given (`"sgd", momentum=0.9`), or a `Rule`.
         initial: What states start at, where that is not what the rule says: `{"s": 0.1}`.
-        hyper: The rule's hyperparameters; those not given have the rule's defaults.
+        hyper: The rule's hyperparameters, numbers or schedules; those not given have the rule's defaults. And the
+            arguments of `Frame`.
 
     Raises:
-        InputError: If the rule or a hyperparameter is unknown, or a number outside its range.
+        InputError: If the rule or an argument is unknown, or a number outside its range.
         FormulaError: If a rule of one's own breaks the formula language.
 
     Example:
@@ -55,34 +59,29 @@ class Optimizer(torch.optim.Optimizer):
         initial: Mapping[str, float] | None = None,
         **hyper: Any,
     ) -> None:
-        chosen = _chosen(rule, hyper, initial or {})
+        self.frame = frame_of({name: hyper.pop(name) for name in NAMES if name in hyper})
+        self._defaults, numbers = scheduled.split(hyper)
+        self.schedules = []
+        chosen = _chosen(rule, numbers, initial or {})
+        if unknown := self._defaults.keys() - chosen.rule.hyper.keys():
+            raise InputError(
+                f"expected schedules under the letters of rule '{chosen.rule.name}' ({', '.join(chosen.rule.hyper)}), "
+                f"got one for '{min(unknown)}': use the rule's name and letters"
+            )
         if chosen.rule.point is not None:
             raise InputError(
                 f"rule '{chosen.rule.name}' wants its gradient at another point than the parameters, which torch does "
                 "not give: use 'nesterov', the same method in other variables"
             )
         self.rule, self.initial = chosen.rule, chosen.initial
-        super().__init__(params, {"rule": chosen.rule.name, **chosen.hyper})
+        torch.optim.Optimizer.__init__(self, params, {"rule": chosen.rule.name, **chosen.hyper})
+        self.state = Watched(dict, self.state)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; its own hyperparameters are checked as the constructor's are, a user's own entries are kept."""
-        checked(self.rule, {k: v for k, v in param_group.items() if k in self.rule.hyper or k in hyper_names()})
+        _, numbers = scheduled.split(param_group)
+        checked(self.rule, {k: v for k, v in numbers.items() if k in self.rule.hyper or k in hyper_names()})
         super().add_param_group(param_group)
-
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Step every parameter that has a gradient once.
-
-        Args:
-            closure: Evaluates the model again and returns the loss; optional.
-
-        Returns:
-            The closure's loss, or None.
-        """
-        loss = loss_of(closure)
-        with torch.no_grad():
-            for group in self.param_groups:
-                step_group(self, group, self._plan(group))
-        return loss
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over a state of the same rule.
@@ -98,11 +97,12 @@ class Optimizer(torch.optim.Optimizer):
                 )
         super().load_state_dict(state_dict)
 
-    def _plan(self, group: Mapping[str, Any]) -> Plan:
+    def plans(self) -> list[Plan]:
+        """For each group the rule with the group's numbers."""
         if self._recipe is None:
             letters = {letter: letter for letter in self.rule.state}
-            self._recipe = Recipe(trace(self.rule), letters, self.initial, True, False, f"rule '{self.rule.name}'")
-        return Plan(self._recipe, {name: group[name] for name in self.rule.hyper})
+            self._recipe = Recipe(self.rule, letters, self.initial, True, f"rule '{self.rule.name}'")
+        return [Plan(self._recipe, {name: group[name] for name in self.rule.hyper}) for group in self.param_groups]
 
     def __getstate__(self) -> dict[str, Any]:
         rule = self.rule.name if _in_catalogue(self.rule) else self.rule

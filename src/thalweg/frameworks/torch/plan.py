@@ -2,44 +2,69 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from thalweg.compile.program import Program
 from thalweg.compile.trace import trace
+from thalweg.formula import Rule
+from thalweg.frameworks.torch.frame import Frame
 from thalweg.rules.peers import Match, defaults, flag_values, match
 
 # Classes that keep no step number: torch's SGD needs to know the first step only, the one without a buffer.
 UNCOUNTED = ("SGD",)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recipe:
     """What stays the same as long as a group's flags do.
 
     Attributes:
-        program: What to compute.
-        keys: For each state of the program its key in torch's `state`.
+        rule: What to compute, decay included, without the frame.
+        keys: For each state of the rule its key in torch's `state`.
         initial: What each state starts at: a number, or the hyperparameter or the group's entry that says it.
         counted: Whether torch's state has a "step".
-        densify: Whether sparse gradients are taken, as dense ones.
         name: For messages.
     """
 
-    program: Program
+    rule: Rule
     keys: Mapping[str, str]
     initial: Mapping[str, float | str]
     counted: bool
-    densify: bool
     name: str
+
+    @functools.lru_cache(maxsize=64)  # noqa: B019 (recipes are few, and live as long as the process)
+    def framed(self, frame: Frame, with_scale: bool) -> Recipe:
+        """The recipe with a frame's formulas around its rule."""
+        rule = frame.around(self.rule, with_scale)
+        added = {state: state for state in rule.state if state not in self.rule.state}
+        initial = {**self.initial, **{state: rule.initial[state] for state in added}}
+        counted = self.counted or frame.rounding == "stochastic"  # whose random bits depend on the step
+        return Recipe(rule, {**self.keys, **added}, initial, counted, self.name)
+
+    @functools.cached_property
+    def program(self) -> Program:
+        """The traced rule."""
+        return trace(self.rule)
+
+    @functools.cached_property
+    def array_keys(self) -> tuple[str, ...]:
+        """The keys of the states that are arrays, in the program's order."""
+        return tuple(self.keys[state] for state in self.program.inputs[2:])
+
+    @functools.cached_property
+    def scalar_keys(self) -> tuple[str, ...]:
+        """The keys of the states that are one number, in the program's order."""
+        return tuple(self.keys[state] for state in self.program.scalar_state)
 
 
 class Plan(NamedTuple):
     """How to step the parameters of one group, now: a recipe, and a number (or a tensor) for each hyperparameter."""
 
     recipe: Recipe
-    hyper: Mapping[str, Any]
+    hyper: dict[str, Any]
 
 
 def plan_of_class(name: str, group: Mapping[str, Any]) -> Plan:
@@ -52,11 +77,12 @@ def plan_of_class(name: str, group: Mapping[str, Any]) -> Plan:
     Raises:
         InputError: If no rule is this class with these flags.
     """
-    flags = (group.get(flag) == value for flag, value in flag_values("torch", name))
+    flags = [group.get(flag) == value for flag, value in flag_values("torch", name)]
     key = (name, bool(group.get("weight_decay")), group.get("maximize"), *flags)
-    if key not in _recipes:
-        _recipes[key] = _recipe(name, defaults("torch", name) | dict(group))
-    found, recipe = _recipes[key]
+    known = _recipes.get(key)
+    if known is None:
+        known = _recipes[key] = _recipe(name, defaults("torch", name) | dict(group))
+    found, recipe = known
     return Plan(recipe, found.hyper(group))
 
 
@@ -67,11 +93,10 @@ _recipes: dict[tuple, tuple[Match, Recipe]] = {}
 def _recipe(name: str, arguments: Mapping[str, Any]) -> tuple[Match, Recipe]:
     found = match("torch", name, arguments)
     recipe = Recipe(
-        program=trace(found.rule),
+        rule=found.rule,
         keys={letter: state for state, letter in found.peer.state.items()},
         initial={**found.rule.every_start, **found.peer.initial},
         counted=name not in UNCOUNTED,
-        densify=name in ("SGD", "Adagrad"),
         name=name,
     )
     return found, recipe

@@ -1,53 +1,30 @@
-"""One step of the parameters of one group: through the fused kernel where memory allows, else through the evaluator."""
+"""One step of a whole optimizer: gather, look at the gradients' norm where asked, sweep."""
 
 from __future__ import annotations
 
 import functools
+import math
 import os
-from collections import defaultdict
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.optim.optimizer import _device_dtype_check_for_fused
 
-from thalweg.compile import numba
-from thalweg.frameworks.torch import evaluator
-from thalweg.frameworks.torch.memory import KERNEL_DTYPES, aligned, real_view, same_order, walkable
+from thalweg.frameworks.torch import others
+from thalweg.frameworks.torch.batch import Gathered, Member
+from thalweg.frameworks.torch.book import Book, check_layout, sort_parameters
+from thalweg.frameworks.torch.frame import Frame
+from thalweg.frameworks.torch.memory import walkable
 from thalweg.frameworks.torch.plan import Plan
-from thalweg.rules.hyper import starts
-from thalweg.sweep.cpu import sweep
 from thalweg.sweep.threads import Launch, openmp_team, own_threads
 
 PROCESS = os.getpid()  # in which torch's OpenMP threads live; a child made by fork has another number
-
-
-def step_group(optimizer: torch.optim.Optimizer, group: dict[str, Any], plan: Plan) -> None:
-    """Step every parameter of a group that has a gradient.
-
-    Raises:
-        RuntimeError: If a gradient is sparse and the rule's class takes none, or a parameter is of a kind that torch
-            refuses too; nothing has been changed then.
-    """
-    differentiable = bool(group.get("differentiable"))
-    ready = [(x, gradient_of(x, x.grad, plan, group)) for x in group["params"] if x.grad is not None]
-    fused: dict[tuple[torch.dtype, float], list[tuple[Tensor, ...]]] = defaultdict(list)
-    written = []
-    for x, gradient in ready:
-        state, t = state_and_step(optimizer, x, plan, group)
-        view = real_view(x)
-        if differentiable or not walkable(view):
-            _evaluate(plan, view, gradient, state, t, differentiable)
-            continue
-        own = (_aligned_state(state, key, x) for key in plan.recipe.keys.values())
-        fused[view.dtype, t].append((view, aligned(gradient, view), *own))
-        written.append(x)
-    for (dtype, t), tensors in fused.items():
-        _sweep(plan, dtype, t, tensors)
-    if written:
-        torch.autograd.graph.increment_version(written)
+GRADIENT = attrgetter("grad")
+NORM_OFFSET = 1e-6  # torch.nn.utils.clip_grad_norm_ adds it to the norm that it divides by
 
 
 def loss_of(closure: Callable[[], Any] | None) -> Any:
@@ -58,89 +35,162 @@ def loss_of(closure: Callable[[], Any] | None) -> Any:
         return closure()
 
 
-def gradient_of(x: Tensor, gradient: Tensor, plan: Plan, group: dict[str, Any]) -> Tensor:
-    """A parameter's gradient as real numbers; dense where it is sparse and torch's class takes sparse ones too.
+@dataclass
+class Work:
+    """What a step is about to do.
+
+    Attributes:
+        book: How the parameters were sorted.
+        plans: For each group how to step it.
+        gradients: For each parameter its gradient, or None.
+        gathered: For each batch of the book its gradients.
+        alone: Parameters that are stepped one by one.
+        threads: How many step.
+    """
+
+    book: Book
+    plans: list[Plan]
+    gradients: list[Any]
+    gathered: list[Gathered]
+    alone: list[Member]
+    threads: int
+
+    def scale(self, factor: float) -> None:
+        """Multiply the gradients by a number when they are read."""
+        for plan in self.plans:
+            plan.hyper["scale"] *= factor
+
+
+def step_model(optimizer: Any, plans: Sequence[Plan]) -> None:
+    """Step every parameter that has a gradient once.
+
+    Args:
+        optimizer: With a `frame`; what is remembered between steps is its `book`, skipped steps are in `skipped`.
+        plans: For each group how to step it, without the frame.
 
     Raises:
-        RuntimeError: If no step can be right for the parameter, or the gradient is sparse and may not be.
+        RuntimeError: If a parameter or a gradient is of a kind that torch refuses too, or gradients are infinite or NaN
+            and the frame says `raise`; nothing has been changed then.
     """
-    if not (x.is_floating_point() or x.is_complex()):
-        raise RuntimeError(f"expected parameters that are floating point or complex, got {x.dtype}: leave them out")
-    if group.get("fused") and x.device.type != "cpu":
-        _device_dtype_check_for_fused(x)
-    if gradient.layout == torch.strided:
-        return real_view(gradient.resolve_conj().resolve_neg())
-    recipe = plan.recipe
-    if not recipe.densify or group.get("fused"):
-        name = f"{recipe.name} with fused=True" if recipe.densify else recipe.name
-        raise RuntimeError(f"{name} does not support sparse gradients: use SGD or Adagrad, or a dense gradient")
-    if recipe.name == "Adagrad" and "decay" in plan.hyper:
-        raise RuntimeError("weight_decay option is not compatible with sparse gradients: set weight_decay to 0")
-    return real_view(gradient.to_dense())
+    frame: Frame = optimizer.frame
+    scale, found_unfit = _told_by_scaler(optimizer)
+    looked, optimizer.looked = optimizer.looked, None
+    if found_unfit:
+        _skip(optimizer)
+        return
+    work = prepare(optimizer, plans, scale is not None)
+    work.scale(1.0 if scale is None else scale)
+    with work.book.lock:
+        if frame.needs_norm:
+            parts = looked or norms(work)
+            unfit = sum(count for _, count in parts)
+            if unfit and frame.nonfinite != "ignore":
+                _refuse(optimizer, work, unfit)
+                return
+            if frame.clip_norm is not None:
+                _clip(work, frame.clip_norm, math.sqrt(sum(square for square, _ in parts)))
+        _step(optimizer, work)
 
 
-def state_and_step(
-    optimizer: torch.optim.Optimizer, x: Tensor, plan: Plan, group: dict[str, Any]
-) -> tuple[dict[str, Any], float]:
-    """The parameter's state, with every entry that the rule needs, and the number of the step being taken, from 1."""
-    recipe = plan.recipe
-    if not recipe.keys and not recipe.counted:
-        return {}, 1.0
-    state = optimizer.state[x]
-    if recipe.counted:
-        if "step" not in state:
-            state["step"] = _no_steps(x, group)
-        state["step"] += 1
-    missing = [letter for letter, key in recipe.keys.items() if state.get(key) is None]
-    if missing:
-        numbers = starts(recipe.initial, {**group, **plan.hyper})
-        state |= {recipe.keys[letter]: _filled(x, numbers[letter]) for letter in missing}
-    if recipe.counted:
-        return state, state["step"].item()
-    return state, 1.0 if missing else 2.0
+def prepare(optimizer: Any, plans: Sequence[Plan], with_scale: bool) -> Work:
+    """Gather everything that a step needs, and change no weight.
+
+    Args:
+        optimizer: As for `step_model`.
+        plans: As for `step_model`.
+        with_scale: Whether gradients will be multiplied by a number when they are read.
+    """
+    frame: Frame = optimizer.frame
+    with_scale = with_scale or frame.clip_norm is not None
+    framed = [Plan(p.recipe.framed(frame, with_scale), {**p.hyper, **frame.hyper, "scale": 1.0}) for p in plans]
+    flat = [x for group in optimizer.param_groups for x in group["params"]]
+    grads = list(map(GRADIENT, flat))
+    book: Book | None = optimizer.book
+    if book is None or not book.holds(flat, optimizer.state, framed, grads):
+        book = optimizer.book = sort_parameters(optimizer, frame, flat, framed, grads)
+    gathered = [batch.gather(batch.select(grads)) for batch in book.batches]
+    alone = [other for other in book.others if grads[other.number] is not None]
+    alone += [member for found in gathered for member in found.sparse]
+    for other in alone:
+        check_layout(framed[other.group], optimizer.param_groups[other.group], grads[other.number])
+    return Work(book, framed, grads, gathered, alone, frame.threads or torch.get_num_threads())
 
 
-def _filled(x: Tensor, number: float) -> Tensor:
-    """A state of the parameter's form, every element the same."""
-    state = torch.empty_like(x, requires_grad=False, memory_format=torch.preserve_format)
-    real_view(state).fill_(number)
-    return state
+def norms(work: Work) -> list[tuple[float, int]]:
+    """Read all gradients once: of each batch, and of each other one, the sum of squares and how many are not finite."""
+    batches = zip(work.book.batches, work.gathered, strict=True)
+    parts = [batch.squared_norm(found, work.threads, team()) for batch, found in batches]
+    return parts + [others.squared_norm(work.gradients[other.number]) for other in work.alone]
 
 
-def _no_steps(x: Tensor, group: dict[str, Any]) -> Tensor:
-    """A step counter as torch makes it: float64 where that is the default type, on the device where asked for."""
-    wide = torch.get_default_dtype() == torch.float64 and not group.get("fused")
-    on_device = group.get("capturable") or group.get("fused")
-    return torch.zeros((), dtype=torch.float64 if wide else torch.float32, device=x.device if on_device else "cpu")
+def _clip(work: Work, most: float, norm: float) -> None:
+    """Scale the gradients down so that their norm, once scaled, is not above a bound; a NaN stays one, as in torch."""
+    scale = work.plans[0].hyper["scale"] if work.plans else 1.0
+    factor = most / (norm * scale + NORM_OFFSET)
+    work.scale(factor if not factor > 1.0 else 1.0)
 
 
-def _aligned_state(state: dict[str, Any], key: str, x: Tensor) -> Tensor:
-    """A state in the parameter's order and type; one that was loaded in another order is laid anew, once."""
-    if not same_order(state[key], x):
-        state[key] = aligned(state[key], x)
-    return real_view(state[key])
+def _step(optimizer: Any, work: Work) -> None:
+    for batch, found in zip(work.book.batches, work.gathered, strict=True):
+        batch.step(found, work.plans, work.threads, team())
+        _warn_if_lost(optimizer, *batch.lost())
+    for other in work.alone:
+        _step_alone(optimizer, other, work.plans[other.group], work.gradients[other.number], work.threads)
+    if any(other.fresh for other in work.book.others):
+        work.book.others = [other._replace(fresh=False) for other in work.book.others]
 
 
-def _sweep(plan: Plan, dtype: torch.dtype, t: float, tensors: list[tuple[Tensor, ...]]) -> None:
-    kernel = numba.compiled(plan.recipe.program, KERNEL_DTYPES[dtype])
-    addresses = [tuple([part.data_ptr() for part in parts]) for parts in tensors]
-    counts = [parts[0].numel() for parts in tensors]
-    hyper = {name: float(value) for name, value in plan.hyper.items()}
-    sweep(kernel, addresses, counts, t, hyper, threads=torch.get_num_threads(), launch=team())
+def _refuse(optimizer: Any, work: Work, unfit: int) -> None:
+    """What the frame says of infinite and NaN gradients: skip the step, or raise."""
+    if optimizer.frame.nonfinite == "skip":
+        _skip(optimizer)
+        return
+    bad = [k for k, g in enumerate(work.gradients) if g is not None and others.squared_norm(g)[1]]
+    raise RuntimeError(
+        f"expected finite gradients, got {unfit} infinite or NaN numbers, in parameter number "
+        f"{', '.join(map(str, bad[:5]))}{' and more' if len(bad) > 5 else ''}: lower the learning rate or the scale "
+        "of the loss, or give nonfinite='skip'"
+    )
 
 
-def _evaluate(plan: Plan, x: Tensor, gradient: Tensor, state: dict[str, Any], t: float, differentiable: bool) -> None:
-    """Compute with torch's own operations; differentiable steps leave the old state to autograd and store a new one."""
-    arrays = {letter: real_view(state[key]) for letter, key in plan.recipe.keys.items()}
-    hyper = plan.hyper if differentiable else {name: float(value) for name, value in plan.hyper.items()}
-    old = x.clone() if differentiable else x  # autograd keeps what it was computed from, and x is about to change
-    new_x, *new_state = evaluator.step(plan.recipe.program, {"x": old, "g": gradient, **arrays}, t, hyper)
-    x.copy_(new_x)
-    for (letter, key), value in zip(plan.recipe.keys.items(), new_state, strict=True):
-        if differentiable:
-            state[key] = torch.view_as_complex(value) if state[key].is_complex() else value
-        else:
-            arrays[letter].copy_(value)
+def _skip(optimizer: Any) -> None:
+    """Leave the step out, and count that; gradients that would have been zeroed are."""
+    optimizer.skipped += 1
+    if optimizer.frame.zero_grad:
+        gradients = [x.grad for group in optimizer.param_groups for x in group["params"] if x.grad is not None]
+        with torch.no_grad():
+            for gradient in gradients:
+                gradient.zero_()
+
+
+def _step_alone(optimizer: Any, other: Member, plan: Plan, gradient: Any, threads: int) -> None:
+    """Step a parameter that no table holds now: because of where it is, or because its gradient is sparse."""
+    group, frame = optimizer.param_groups[other.group], optimizer.frame
+    x = other.x
+    state = dict.get(optimizer.state, x, {})
+    t = others.next_step(plan.recipe, state, other.fresh)
+    if others.sparse_rows(x, gradient) and walkable(x) and not group.get("differentiable"):
+        others.sweep_rows(plan, frame, x, state, t, other.number, threads, team())
+    else:
+        others.evaluate(plan, frame, x, state, t, other.number, bool(group.get("differentiable")))
+    if frame.zero_grad:
+        gradient.zero_()
+
+
+def _told_by_scaler(optimizer: Any) -> tuple[float | None, bool]:
+    """What torch's GradScaler left: what to multiply gradients by, and whether it found an infinity or NaN."""
+    scale, found = getattr(optimizer, "grad_scale", None), getattr(optimizer, "found_inf", None)
+    return (None if scale is None else 1.0 / float(scale)), found is not None and bool(found.item())
+
+
+def _warn_if_lost(optimizer: Any, moved: int, lost: int) -> None:
+    if 2 * lost > moved and not optimizer.warned:
+        optimizer.warned = True
+        warnings.warn(
+            f"{lost} of {moved} updates in this step were smaller than half the last bit of their weight and are lost "
+            "to rounding: give rounding='kahan' or 'stochastic', keep weights in float32, or raise the learning rate",
+            stacklevel=2,
+        )
 
 
 @functools.cache

@@ -1,0 +1,34 @@
+"""`GradScaler`: torch's, except that with Thalweg's optimizers it looks for infinities in the sweep's own norm pass."""
+
+from __future__ import annotations
+
+import torch
+
+from thalweg.frameworks.torch.framed import Framed
+
+
+class GradScaler(torch.amp.GradScaler):
+    """torch's `torch.amp.GradScaler`, with its arguments and its numbers.
+
+    torch's own works with Thalweg's optimizers too. It rewrites every gradient just to see whether one is infinite;
+    this one reads them once, and clipping by norm then needs no pass of its own.
+
+    Example:
+        >>> from thalweg.torch import SGD
+        >>> w = torch.ones(2, requires_grad=True)
+        >>> optimizer, scaler = SGD([w], lr=1.0, clip_norm=1.0), GradScaler("cpu", init_scale=1024.0)
+        >>> scaler.scale((3 * w[0] + 4 * w[1])).backward()
+        >>> scaler.step(optimizer)
+        >>> scaler.update()
+        >>> w.detach()
+        tensor([0.4000, 0.2000])
+    """
+
+    def _check_inf_per_device(self, optimizer: torch.optim.Optimizer) -> dict[torch.device, torch.Tensor]:
+        if not isinstance(optimizer, Framed):
+            return super()._check_inf_per_device(optimizer)
+        scale, _ = self._check_scale_growth_tracker("_check_inf_per_device")
+        found = torch.full((), float(optimizer.look() > 0), dtype=torch.float32, device=scale.device)
+        per_device = {scale.device: found}
+        self._per_optimizer_states[id(optimizer)]["found_inf_per_device"] = per_device
+        return per_device

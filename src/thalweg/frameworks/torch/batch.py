@@ -1,0 +1,259 @@
+"""Parameters that one kernel steps in one native call, and what is remembered of them between steps.
+
+Nothing may be written through an address that is no longer the tensor's. So every step asks every tensor where it is,
+which is what gathering costs, and compares; only what moved is written into the table anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import repeat
+from operator import attrgetter, itemgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from thalweg.compile.numba import compiled
+from thalweg.compile.storage import Storage
+from thalweg.frameworks.torch.frame import Frame
+from thalweg.frameworks.torch.memory import KERNEL_DTYPES, PLAIN, aligned, foldable, same_order
+from thalweg.frameworks.torch.plan import Plan, Recipe
+from thalweg.sweep.cpu import keys, norm_table, squared_norm, step_values, sweep
+from thalweg.sweep.table import Table
+from thalweg.sweep.threads import Launch
+
+ADDRESS, IS_CONTIGUOUS, STRIDE, DTYPE = Tensor.data_ptr, Tensor.is_contiguous, Tensor.stride, attrgetter("dtype")
+
+
+class Member(NamedTuple):
+    """One parameter of a batch.
+
+    Attributes:
+        x: The parameter.
+        state: Its state.
+        group: The index of its group.
+        number: Its position among all parameters of the optimizer.
+        fresh: Whether its state was made just now.
+    """
+
+    x: Tensor
+    state: dict[str, Any]
+    group: int
+    number: int
+    fresh: bool
+
+
+@dataclass
+class Gathered:
+    """The gradients of one step.
+
+    Attributes:
+        present: Which members the kernel steps; None stands for all.
+        copies: Gradients that had to be brought into their parameter's order, by member.
+        sparse: Members whose gradients are sparse, which are stepped elsewhere.
+    """
+
+    present: np.ndarray | None = None
+    copies: dict[int, Tensor] = field(default_factory=dict)
+    sparse: list[Member] = field(default_factory=list)
+
+
+class Batch:
+    """The members, their kernel and its table.
+
+    Attributes:
+        recipe: How they are stepped.
+        members: They.
+    """
+
+    def __init__(
+        self, recipe: Recipe, frame: Frame, members: Sequence[Member], arrays: tuple[str, ...], storage: Storage
+    ) -> None:
+        self.recipe, self.frame, self.members = recipe, frame, members
+        self.xs = [m.x for m in members]
+        self.states = [m.state for m in members]
+        self._groups, self._group_of = np.unique([m.group for m in members], return_inverse=True)
+        self._positions = [m.number for m in members]
+        self._in_order = self._positions == list(range(len(members)))
+        self.gradient_dtype = self.xs[0].dtype
+        self._storage = storage
+        self._counts = [x.numel() * (2 if x.is_complex() else 1) for x in self.xs]
+        self._table = Table(compiled(recipe.program, storage), self._counts)
+        self._norm: Table | None = None
+        self._arrays = arrays
+        self._share_numbers()
+        self._places = list(map(ADDRESS, self.xs))
+        self._state_places = self._find_state()
+        # The kernel's arrays are x, g, then the states: nobody knows the gradients yet.
+        self._table.point(0, np.array(self._places, np.int64))
+        for array, places in enumerate(self._state_places[: len(arrays)], start=2):
+            self._table.point(array, np.array(places, np.int64))
+        self._gradients: list[int] | None = None
+        self._contiguous = all(map(IS_CONTIGUOUS, self.xs))
+        self._strides = None if self._contiguous else list(map(STRIDE, self.xs))
+        self._foldable = [x for x in self.xs if foldable(x)]
+        self._careful = [k for k, x in enumerate(self.xs) if x.is_complex() or x.numel() == 1]
+
+    def _share_numbers(self) -> None:
+        """Keep the step numbers, and each scalar state, of all members in one array, of which torch's are views."""
+        if self.recipe.counted:
+            self.steps = _shared(self.states, "step")
+        else:  # torch knows of the first step only, by the state that it lacks
+            self.steps = np.array([0.0 if m.fresh else 1.0 for m in self.members])
+        self.scalars = [_shared(self.states, key) for key in self.recipe.scalar_keys]
+
+    def _find_state(self) -> list[list[int]]:
+        """Where the members' state arrays and numbers are, key by key."""
+        counted = ("step",) if self.recipe.counted else ()
+        held = (*self._arrays, *counted, *self.recipe.scalar_keys)
+        return [list(map(ADDRESS, map(itemgetter(key), self.states))) for key in held]
+
+    def is_state_unmoved(self) -> bool:
+        """Whether every state is still where it was."""
+        try:
+            return self._find_state() == self._state_places
+        except (KeyError, TypeError):
+            return False
+
+    def is_unmoved(self) -> bool:
+        """Whether every parameter is still where it was, and laid out as it was."""
+        if list(map(ADDRESS, self.xs)) != self._places:
+            return False
+        if self._contiguous:
+            return all(map(IS_CONTIGUOUS, self._foldable))
+        return list(map(STRIDE, self.xs)) == self._strides
+
+    def select(self, everything: list[Any]) -> list[Any]:
+        """The members' part of a list with an item for each parameter of the optimizer."""
+        return everything if self._is_everything(everything) else [everything[k] for k in self._positions]
+
+    def _is_everything(self, everything: list[Any]) -> bool:
+        return self._in_order and len(everything) == len(self._positions)
+
+    def gather(self, gradients: Sequence[Tensor | None]) -> Gathered:
+        """Point the kernel at this step's gradients.
+
+        Args:
+            gradients: One for each member, or None.
+        """
+        try:
+            addresses = list(map(ADDRESS, gradients))  # type: ignore[arg-type]
+            if self._fit(gradients, addresses):  # type: ignore[arg-type]
+                if addresses != self._gradients:
+                    self._point(addresses)
+                    self._gradients = addresses
+                    self._table.present(None)
+                return Gathered()
+        except (TypeError, RuntimeError):  # of None, or of a sparse gradient
+            pass
+        return self._gather_each(gradients)
+
+    def _fit(self, gradients: Sequence[Tensor], addresses: list[int]) -> bool:
+        """Whether the kernel can walk all these gradients as they are."""
+        if self._contiguous:
+            in_order = all(map(IS_CONTIGUOUS, gradients))
+        else:
+            in_order = list(map(STRIDE, gradients)) == self._strides
+        if not in_order or not all(same_order(gradients[k], self.xs[k]) for k in self._careful):
+            return False
+        if addresses == self._gradients:
+            return True
+        plain = set(map(type, gradients)) <= set(PLAIN) and set(map(DTYPE, gradients)) == {self.gradient_dtype}
+        return plain and not (self.frame.zero_grad and len(set(addresses)) < len(addresses))
+
+    def _gather_each(self, gradients: Sequence[Tensor | None]) -> Gathered:
+        """Look at each gradient: some are missing, sparse, in another order, or shared by several parameters."""
+        found = Gathered(present=np.ones(len(self.xs), np.int64))
+        addresses, seen = [0] * len(self.xs), set()
+        for k, (x, gradient) in enumerate(zip(self.xs, gradients, strict=True)):
+            if gradient is None or gradient.layout != torch.strided:
+                found.present[k] = 0  # type: ignore[index]
+                if gradient is not None:
+                    found.sparse.append(self.members[k]._replace(fresh=self.steps[k] == 0))
+                    self.steps[k] += 0 if self.recipe.counted else 1
+                continue
+            usable = _usable(gradient, x, self.gradient_dtype)
+            if self.frame.zero_grad and usable.data_ptr() in seen:
+                usable = usable.clone(memory_format=torch.preserve_format)
+            if usable is not gradient:
+                found.copies[k] = usable
+            addresses[k] = usable.data_ptr()
+            seen.add(addresses[k])
+        self._point(addresses)
+        self._table.present(found.present)
+        self._gradients = None
+        return found
+
+    def _point(self, addresses: list[int]) -> None:
+        places = np.array(addresses, np.int64)
+        self._table.point(1, places)
+        if self._norm is not None:
+            self._norm.point(0, places)
+
+    def squared_norm(self, found: Gathered, threads: int, launch: Launch) -> tuple[float, int]:
+        """The sum of the squares of the gathered gradients, and how many infinities and NaNs they have."""
+        if self._norm is None:
+            self._norm = norm_table(KERNEL_DTYPES[self.gradient_dtype], self._counts)
+            self._norm.point(0, self._table.addresses(1))
+        self._norm.present(found.present)
+        return squared_norm(self._norm, threads=threads, launch=launch)
+
+    def step(self, found: Gathered, plans: Sequence[Plan], threads: int, launch: Launch) -> None:
+        """Step every member that has a gradient."""
+        self.steps += 1 if found.present is None else found.present
+        values, sets = self._values(plans, found.present)
+        if self._storage.rounding == "stochastic":
+            self._table.draw(keys(self.frame.seed, np.array(self._positions), self.steps.astype(np.int64)))
+        sweep(self._table, values, which=sets, threads=threads, launch=launch)
+        self._mark_changed(found)
+
+    def _values(self, plans: Sequence[Plan], present: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+        """The sets of per-step values that the members need, and for each member which of them; None stands for one."""
+        program, numbers = self.recipe.program, (self.steps, *self.scalars)
+        if all((column == column[0]).all() for column in numbers):
+            which = self._group_of
+            needed = list(zip(self._groups.tolist(), *(repeat(float(column[0])) for column in numbers), strict=False))
+        else:
+            groups = self._groups[self._group_of].tolist()
+            rows = list(zip(groups, *(column.tolist() for column in numbers), strict=True))
+            order = {row: k for k, row in enumerate(dict.fromkeys(rows))}
+            needed, which = list(order), np.array([order[row] for row in rows])
+        made = [step_values(program, t, plans[group].hyper, state) for group, t, *state in needed]
+        moved = slice(None) if present is None else present > 0
+        for column, new in zip(self.scalars, zip(*(new for _, new in made), strict=True), strict=False):
+            column[moved] = np.array(new)[which[moved]]
+        return np.array([values for values, _ in made]), which if len(made) > 1 else None
+
+    def _mark_changed(self, found: Gathered) -> None:
+        """Tell autograd which parameters a kernel has written, and zero the gradients that it saw as copies only."""
+        present = found.present
+        xs = self.xs if present is None else [x for x, there in zip(self.xs, present, strict=True) if there]
+        torch.autograd.graph.increment_version(xs)
+        if self.frame.zero_grad:
+            torch.autograd.graph.increment_version([x.grad for x in xs])  # type: ignore[arg-type]
+            for k in found.copies:
+                self.xs[k].grad.zero_()  # type: ignore[union-attr]
+
+    def lost(self) -> tuple[int, int]:
+        """How many weights should have moved in the last step, and how many of them rounding kept where they were."""
+        if not self._storage.tally:
+            return 0, 0
+        return int(self._table.result("first").sum()), int(self._table.result("second").sum())
+
+
+def _usable(gradient: Tensor, x: Tensor, dtype: torch.dtype) -> Tensor:
+    """A dense gradient as the kernel can read it: itself, or a copy in the parameter's order."""
+    if gradient.dtype == dtype and same_order(gradient, x):
+        return gradient
+    return aligned(torch.Tensor(gradient.resolve_conj().resolve_neg().to(dtype)), x)
+
+
+def _shared(states: Sequence[dict[str, Any]], key: str) -> np.ndarray:
+    """One array for a number of each state, of which the states then hold views; the array itself for NumPy."""
+    base = torch.stack([state[key].detach().cpu().reshape(()) for state in states])
+    for state, view in zip(states, base.unbind(), strict=True):
+        state[key] = view
+    return base.numpy()

@@ -1,0 +1,151 @@
+"""How each parameter of an optimizer is stepped: in a batch by a kernel, or by itself; kept until something changes."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from operator import is_
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.optimizer import _device_dtype_check_for_fused
+
+from thalweg.compile.storage import Storage
+from thalweg.errors import InputError
+from thalweg.frameworks.torch.batch import Batch, Member
+from thalweg.frameworks.torch.frame import Frame
+from thalweg.frameworks.torch.memory import KERNEL_DTYPES, aligned, same_order, walkable
+from thalweg.frameworks.torch.plan import Plan
+from thalweg.frameworks.torch.state import array_keys, fill, missing
+from thalweg.frameworks.torch.watched import Watched
+
+
+class Book:
+    """How an optimizer's parameters were sorted.
+
+    Attributes:
+        batches: What kernels step.
+        others: What is stepped one by one.
+        idle: The positions of parameters that have had no gradient yet.
+        lock: Held during a step, so that two threads with one optimizer take turns.
+    """
+
+    def __init__(self, flat: Sequence[Tensor], state: dict, plans: Sequence[Plan], batches: list[Batch]) -> None:
+        self.batches = batches
+        self.others: list[Member] = []
+        self.idle: list[int] = []
+        self.lock = threading.Lock()
+        self._flat, self._recipes, self._state = flat, [plan.recipe for plan in plans], state
+        self._entries = list(dict.values(state))
+
+    def holds(self, flat: Sequence[Tensor], state: dict, plans: Sequence[Plan], grads: list) -> bool:
+        """Whether everything is as it was when the parameters were sorted."""
+        return (
+            _same(flat, self._flat)
+            and _same([plan.recipe for plan in plans], self._recipes)
+            and self._holds_state(state)
+            and all(grads[k] is None for k in self.idle)
+            and all(batch.is_unmoved() for batch in self.batches)
+        )
+
+    def _holds_state(self, state: dict) -> bool:
+        if state is not self._state:
+            return False
+        if isinstance(state, Watched) and not state.seen:
+            return True
+        return _same(list(dict.values(state)), self._entries) and all(b.is_state_unmoved() for b in self.batches)
+
+
+def _same(now: Sequence[Any], then: Sequence[Any]) -> bool:
+    return len(now) == len(then) and all(map(is_, now, then))
+
+
+def sort_parameters(
+    optimizer: torch.optim.Optimizer, frame: Frame, flat: list[Tensor], plans: Sequence[Plan], grads: list
+) -> Book:
+    """Sort an optimizer's parameters, and make the state of those that have their first gradient.
+
+    Raises:
+        RuntimeError: If a parameter is of a kind that torch refuses too; nothing has been changed then.
+        InputError: If a parameter's type cannot be rounded as asked.
+    """
+    groups = optimizer.param_groups
+    of_group = [k for k, group in enumerate(groups) for _ in group["params"]]
+    for k, x in enumerate(flat):
+        if grads[k] is not None:
+            _check(x, groups[of_group[k]], frame)
+            check_layout(plans[of_group[k]], groups[of_group[k]], grads[k])
+    members: dict[tuple, list[Member]] = defaultdict(list)
+    others, idle = [], []
+    overlapping = _overlapping(flat)
+    for k, (x, index) in enumerate(zip(flat, of_group, strict=True)):
+        plan, group = plans[index], groups[index]
+        entries = dict.get(optimizer.state, x, {})
+        lacking = missing(plan.recipe, x, frame, entries)
+        if lacking and grads[k] is None:
+            idle.append(k)
+            continue
+        if lacking:
+            entries = dict.setdefault(optimizer.state, x, {})
+            fill(plan.recipe, x, frame, entries, group, plan.hyper)
+        member = Member(x, entries, index, k, bool(lacking))
+        if group.get("differentiable") or k in overlapping or not walkable(x):
+            others.append(member)
+        else:
+            members[_kind(x, entries, plan, frame)].append(member)
+    batches = [Batch(key[0], frame, found, key[1], key[2]) for key, found in members.items()]
+    book = Book(flat, optimizer.state, plans, batches)
+    book.others, book.idle = others, idle
+    return book
+
+
+def _kind(x: Tensor, state: dict[str, Any], plan: Plan, frame: Frame) -> tuple:
+    """What members of one batch have in common."""
+    arrays = array_keys(plan.recipe, x, frame)
+    for key in arrays:
+        if not same_order(state[key], x):
+            state[key] = aligned(state[key], x)  # loaded in another order, and laid anew once
+    types = (x.dtype, x.dtype, *(state[key].dtype for key in plan.recipe.array_keys))
+    short = x.dtype.itemsize == 2
+    storage = Storage(
+        tuple(KERNEL_DTYPES[dtype] for dtype in types),
+        rounding=frame.rounding if short else "nearest",
+        zero=frame.zero_grad,
+        tally=short and frame.rounding == "nearest",
+    )
+    return plan.recipe, arrays, storage, x.dtype, state["step"].dtype if plan.recipe.counted else None
+
+
+def _check(x: Tensor, group: Mapping[str, Any], frame: Frame) -> None:
+    """Refuse a parameter for which no step can be right."""
+    if not (x.is_floating_point() or x.is_complex()):
+        raise RuntimeError(f"expected parameters that are floating point or complex, got {x.dtype}: leave them out")
+    if group.get("fused") and x.device.type != "cpu":
+        _device_dtype_check_for_fused(x)
+    if frame.rounding == "stochastic" and x.dtype == torch.float16:
+        raise InputError(
+            "stochastic rounding is for bfloat16 weights, got float16 ones: use rounding='kahan', or bfloat16"
+        )
+
+
+def check_layout(plan: Plan, group: Mapping[str, Any], gradient: Tensor) -> None:
+    """Refuse the sparse gradients that torch refuses because it could not say what they mean."""
+    if gradient.layout == torch.strided:
+        return
+    if group.get("fused"):
+        raise RuntimeError(f"{plan.recipe.name} with fused=True does not support sparse gradients: leave fused out")
+    if plan.recipe.name == "Adagrad" and group.get("weight_decay"):
+        raise RuntimeError("weight_decay option is not compatible with sparse gradients: set weight_decay to 0")
+
+
+def _overlapping(flat: Sequence[Tensor]) -> set[int]:
+    """The parameters that share memory with an earlier one: threads must not step both at once."""
+    plain = [k for k, x in enumerate(flat) if walkable(x) and x.numel()]
+    starts = np.array([flat[k].data_ptr() for k in plain], np.int64)
+    ends = starts + np.array([flat[k].numel() * flat[k].element_size() for k in plain], np.int64)
+    order = np.argsort(starts, kind="stable")
+    furthest = np.maximum.accumulate(ends[order])[:-1] if len(order) else ends
+    return {plain[k] for k in order[1:][starts[order][1:] < furthest]}

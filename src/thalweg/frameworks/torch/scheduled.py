@@ -1,0 +1,71 @@
+"""Schedules as arguments of torch optimizers: a group's entry holds the current number, and every step moves it on.
+
+How many steps a group has taken stands in its entry `scheduled_steps`, which checkpoints carry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from thalweg.errors import InputError
+
+Entry = Any  # a schedule, or a tuple some of whose parts are schedules
+Entries = dict[str, Entry]
+STEPS = "scheduled_steps"
+
+
+def is_schedule(value: Any) -> bool:
+    """Whether an argument is a schedule: one of `thalweg.schedules`, or any function of the step number.
+
+    Example:
+        >>> is_schedule(lambda t: 0.1 / t), is_schedule(0.1), is_schedule((lambda t: 0.9, 0.999))
+        (True, False, True)
+    """
+    if isinstance(value, tuple):
+        return any(map(is_schedule, value))
+    return isinstance(value, Callable)
+
+
+def split(arguments: Mapping[str, Any]) -> tuple[Entries, dict[str, Any]]:
+    """The arguments that are schedules, and all of them as they are in the first step.
+
+    Example:
+        >>> entries, numbers = split({"lr": lambda t: 0.5 / t, "eps": 1e-8})
+        >>> list(entries), numbers
+        (['lr'], {'lr': 0.5, 'eps': 1e-08})
+    """
+    entries = {name: value for name, value in arguments.items() if name != "params" and is_schedule(value)}
+    return entries, {**arguments, **{name: at(entry, 1) for name, entry in entries.items()}}
+
+
+def at(entry: Entry, t: int) -> Any:
+    """The value of an entry in step t."""
+    if isinstance(entry, tuple):
+        return tuple(at(part, t) if isinstance(part, Callable) else part for part in entry)
+    return entry(t)
+
+
+def advance(optimizer: Any) -> None:
+    """Set every scheduled entry to its value in the step that begins.
+
+    Raises:
+        InputError: If a scheduler of torch, or an assignment, moved a value that follows a schedule.
+    """
+    for number, (group, entries) in enumerate(zip(optimizer.param_groups, optimizer.schedules, strict=True)):
+        if not entries:
+            continue
+        t = group.get(STEPS, 0)
+        for name, entry in entries.items():
+            _check_unmoved(optimizer, group, number, name, at(entry, max(t, 1)))
+        group[STEPS] = t + 1
+        group.update({name: at(entry, t + 1) for name, entry in entries.items()})
+
+
+def _check_unmoved(optimizer: Any, group: dict[str, Any], number: int, name: str, expected: Any) -> None:
+    followed = name == "lr" and "initial_lr" in group and hasattr(optimizer.step, "_wrapped_by_lr_sched")
+    if followed or group[name] != expected:
+        who = "a scheduler of torch" if followed else f"something that set it to {group[name]!r}"
+        raise InputError(
+            f"{name} of group {number} follows a schedule, and {who} too: give it as a number, or use only the schedule"
+        )

@@ -1,0 +1,69 @@
+"""A parameter's state as torch keeps it: made when the first gradient arrives, in the parameter's own layout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from thalweg.compile.storage import KAHAN
+from thalweg.frameworks.torch.frame import Frame
+from thalweg.frameworks.torch.memory import real_view
+from thalweg.frameworks.torch.plan import Recipe
+from thalweg.rules.around import AT_THE_WEIGHTS
+from thalweg.rules.hyper import starts
+
+
+def needs_kahan(x: Tensor, frame: Frame) -> bool:
+    """Whether a parameter's rounding errors are kept."""
+    return frame.rounding == "kahan" and x.dtype.itemsize == 2
+
+
+def array_keys(recipe: Recipe, x: Tensor, frame: Frame) -> tuple[str, ...]:
+    """The keys of the states that are arrays, in the kernel's order."""
+    return (*recipe.array_keys, *((KAHAN,) if needs_kahan(x, frame) else ()))
+
+
+def missing(recipe: Recipe, x: Tensor, frame: Frame, state: Mapping[str, Any]) -> list[str]:
+    """The keys that a parameter's state still lacks."""
+    wanted = (*(("step",) if recipe.counted else ()), *array_keys(recipe, x, frame), *recipe.scalar_keys)
+    return [key for key in wanted if state.get(key) is None]
+
+
+def fill(
+    recipe: Recipe, x: Tensor, frame: Frame, state: dict[str, Any], group: Mapping[str, Any], hyper: Mapping[str, Any]
+) -> None:
+    """Give a parameter's state every entry that it lacks."""
+    lacking = missing(recipe, x, frame, state)
+    if "step" in lacking:
+        state["step"] = _no_steps(x, group)
+    numbers = {s: v for s, v in recipe.initial.items() if v != AT_THE_WEIGHTS and recipe.keys.get(s) in lacking}
+    numbers = starts(numbers, {**group, **hyper})
+    for letter, key in recipe.keys.items():
+        if key not in lacking:
+            continue
+        if key in recipe.scalar_keys:
+            state[key] = torch.tensor(numbers[letter], dtype=torch.float64)
+        else:
+            state[key] = _array(x, frame, numbers.get(letter))
+    if KAHAN in lacking:
+        state[KAHAN] = torch.zeros_like(x, requires_grad=False)
+
+
+def _array(x: Tensor, frame: Frame, number: float | None) -> Tensor:
+    """A state of the parameter's form: every element the same, or without a number the weights themselves."""
+    wanted = x.dtype if x.is_complex() else frame.state_type(x.dtype)
+    made = torch.empty_like(x, dtype=wanted, requires_grad=False, memory_format=torch.preserve_format)
+    if number is None:
+        return made.copy_(x.detach())
+    real_view(made).fill_(number)
+    return made
+
+
+def _no_steps(x: Tensor, group: Mapping[str, Any]) -> Tensor:
+    """A step counter as torch makes it: float64 where that is the default type, on the device where asked for."""
+    wide = torch.get_default_dtype() == torch.float64 and not group.get("fused")
+    on_device = group.get("capturable") or group.get("fused")
+    return torch.zeros((), dtype=torch.float64 if wide else torch.float32, device=x.device if on_device else "cpu")
