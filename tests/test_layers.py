@@ -15,11 +15,13 @@ FLOORS = {
     "version": 0,
     "formula": 0,
     "rules": 1,
+    "schedules": 1,
     "compile": 2,
     "sweep": 3,
     "frameworks": 4,
     "torch": 5,
     "lab": 6,
+    "bench": 6,
     "report": 7,
     "cli": 8,
     "__init__": 9,
@@ -30,11 +32,13 @@ OUTSIDE = {
     "version": set(),
     "formula": set(),
     "rules": set(),
+    "schedules": set(),
     "compile": {"numpy", "numba", "llvmlite"},
     "sweep": {"numpy"},
     "frameworks": {"numpy", "torch"},
     "torch": set(),
     "lab": {"numpy", "torch", "sklearn"},
+    "bench": {"numpy", "torch"},
     "report": {"rich", "altair", "vl_convert"},
     "cli": {"typer", "rich"},
     "__init__": set(),
@@ -73,13 +77,13 @@ def test_imports_go_down(path: Path) -> None:
 def test_the_catalogue_and_the_folder_agree() -> None:
     """One file and one line of the list per rule, nothing else."""
     files = {path.stem for path in (SOURCE / "rules").glob("*.py")}
-    assert files - {"__init__", "decay", "hyper", "peers", "setting"} == set(thalweg.RULES)
+    assert files - {"__init__", "around", "decay", "hyper", "peers", "setting"} == set(thalweg.RULES)
 
 
 def test_report_reads_tables_only() -> None:
     for path in (SOURCE / "report").glob("*.py"):
         own = {name for name in imports_of(path) if name.startswith("thalweg.")}
-        assert all(name.startswith(("thalweg.report", "thalweg.lab.table")) for name in own), path
+        assert all(name.startswith(("thalweg.report", "thalweg.lab.table", "thalweg.bench.table")) for name in own), path
 
 
 def test_one_framework_per_part_and_one_backend_library_per_file() -> None:
@@ -110,6 +114,7 @@ def test_compile_names_no_rule() -> None:
         ("import thalweg", ("torch", "numba", "numpy", "rich", "altair")),
         ("import thalweg.report.page, thalweg.report.terminal", ("torch", "numba")),
         ("import thalweg.lab.store, thalweg.lab.table", ("torch",)),
+        ("import thalweg.torch", ("numba", "llvmlite", "torch._dynamo")),
         ("import thalweg.cli", ("torch", "numba", "altair")),
     ],
 )

@@ -11,6 +11,7 @@ from thalweg.lab.grammar import parse_optimizers
 from thalweg.rules import RULES
 from thalweg.rules.peers import classes, defaults
 from thalweg.rules.setting import find_rule, resolve, setting
+from thalweg.schedules import cosine
 
 
 def test_commas_separate_optimizers_and_their_arguments() -> None:
@@ -18,12 +19,14 @@ def test_commas_separate_optimizers_and_their_arguments() -> None:
     assert [(name, arguments) for _, name, arguments in parsed] == [
         ("adam", {}),
         ("sgd", {"momentum": 0.9, "nesterov": True}),
-        ("adam", {"lr": "cosine(1e-3,10)", "betas": (0.9, 0.99)}),
+        ("adam", {"lr": cosine(1e-3, 10), "betas": (0.9, 0.99)}),
         ("l2(adam)", {}),
     ]
 
 
-@pytest.mark.parametrize("text", ["", "adam,,sgd", "adam:lr", "adam:=1", "adam:lr=", "adam:lr=1,lr=2", "adam:lr=1,"])
+@pytest.mark.parametrize(
+    "text", ["", "adam,,sgd", "adam:lr", "adam:=1", "adam:lr=", "adam:lr=1,lr=2", "adam:lr=1,", "adam:lr=cosine(1"]
+)
 def test_malformed_lists_are_refused_in_a_sentence(text: str) -> None:
     with pytest.raises(InputError, match="expected"):
         parse_optimizers(text)

@@ -1,6 +1,6 @@
 """Thalweg: every optimizer written once, as fast as memory, and a lab that says which one to use.
 
-Importing it imports no framework: `thalweg.torch` loads when it is first used.
+Importing it imports no framework: `thalweg.torch` and `thalweg.schedules` load when they are first used.
 
 Example:
     >>> import thalweg
@@ -19,7 +19,11 @@ from thalweg.version import __version__
 
 __all__ = ["RULES", "FormulaError", "InputError", "Rule", "__version__", "rule"]
 
-_LAZY = {"torch": ("thalweg.torch", None), "minimize": ("thalweg.frameworks.numpy", "minimize")}
+_LAZY = {
+    "torch": ("thalweg.torch", None),
+    "schedules": ("thalweg.schedules", None),
+    "minimize": ("thalweg.frameworks.numpy", "minimize"),
+}
 
 
 def __getattr__(name: str) -> Any:

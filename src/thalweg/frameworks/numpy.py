@@ -10,6 +10,7 @@ import numpy as np
 from thalweg.compile import numpy as reference
 from thalweg.compile.trace import trace, trace_point
 from thalweg.formula import Rule
+from thalweg.rules.around import AT_THE_WEIGHTS
 from thalweg.rules.hyper import numbers_at, starts
 from thalweg.rules.setting import resolve, setting
 
@@ -50,8 +51,8 @@ def minimize(
     chosen = setting(rule, hyper) if isinstance(rule, Rule) else resolve(rule, hyper)
     program, point = trace(chosen.rule), trace_point(chosen.rule)
     x = np.array(start, dtype=np.float64)
-    first = starts(chosen.initial, chosen.hyper)
-    state = {s: v if s in program.scalar_state else np.full_like(x, v) for s, v in first.items()}
+    first = starts({s: v for s, v in chosen.initial.items() if v != AT_THE_WEIGHTS}, chosen.hyper)
+    state = {s: first[s] if s in program.scalar_state else np.full_like(x, first.get(s, x)) for s in chosen.initial}
     path = np.empty((steps + 1, *x.shape))
     path[0] = x
     for t in range(1, steps + 1):

@@ -1,11 +1,17 @@
-"""The command line's grammar for optimizers: `adam,sgd:momentum=0.9,nesterov=True,l2(rmsprop):lr=1e-3`."""
+"""The command line's grammar for optimizers: `adam,sgd:momentum=0.9,nesterov=True,l2(rmsprop):lr=cosine(1e-3,10)`.
+
+Any hyperparameter may be a schedule, written as a call. It counts the optimizer's steps, not epochs: in the first batch
+of the first epoch the step number is 1, and it goes on counting through all epochs of the run.
+"""
 
 from __future__ import annotations
 
 import ast
+import contextlib
 from typing import Any
 
 from thalweg.errors import InputError
+from thalweg.schedules import SCHEDULES, parse
 
 
 def parse_optimizers(text: str) -> list[tuple[str, str, dict[str, Any]]]:
@@ -15,11 +21,13 @@ def parse_optimizers(text: str) -> list[tuple[str, str, dict[str, Any]]]:
     commas inside parentheses never split.
 
     Raises:
-        InputError: If a piece is empty or no `key=value`.
+        InputError: If a piece is empty or no `key=value`, or a call is no schedule.
 
     Example:
         >>> parse_optimizers("adam,sgd:momentum=0.9,nesterov=True")
         [('adam', 'adam', {}), ('sgd:momentum=0.9,nesterov=True', 'sgd', {'momentum': 0.9, 'nesterov': True})]
+        >>> parse_optimizers("adam:lr=cosine(1e-3,10)")
+        [('adam:lr=cosine(1e-3,10)', 'adam', {'lr': cosine(0.001, 10)})]
     """
     grouped: list[list[str]] = []
     for piece in split_outside(text, ","):
@@ -66,12 +74,19 @@ def _parse_one(text: str) -> tuple[str, str, dict[str, Any]]:
 
 
 def _value(text: str) -> Any:
-    """A number, True, False or a tuple where it reads as one, else the text itself."""
-    try:
+    """A tuple of values where it reads as one, else one value."""
+    parts = split_outside(text[1:-1], ",") if text[0] + text[-1] == "()" else []
+    if len(parts) > 1:
+        return tuple(_single(part.strip()) for part in parts if part.strip())
+    return _single(text)
+
+
+def _single(text: str) -> Any:
+    """A number, True or False where it reads as one, a schedule where it is a call, else the text itself."""
+    with contextlib.suppress(ValueError, SyntaxError, MemoryError, RecursionError):
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        pass
-    try:
+    if "(" in text or text in SCHEDULES:
+        return parse(text)
+    with contextlib.suppress(ValueError):
         return float(text)  # nan and inf, which are no literals
-    except ValueError:
-        return text
+    return text

@@ -79,7 +79,7 @@ def run(spec: RunSpec, problem: Problem, rule: Rule, data: Data, report: Callabl
     weights = digest_of_tensors(model)
     initial = dict(spec.initial)
     compile_kernel(rule, spec, initial)
-    optimizer = Optimizer(model.parameters(), rule=rule, initial=initial, **dict(spec.hyper))
+    optimizer = Optimizer(model.parameters(), rule=rule, initial=initial, **spec.arguments)
     inputs, targets = (torch.from_numpy(a) for a in data.train)
     epochs: list[Epoch] = []
     for number in range(1, spec.epochs + 1):
@@ -110,7 +110,7 @@ def compile_kernel(rule: Rule, spec: RunSpec, initial: dict[str, float]) -> None
     """Take one step of a single number, so that the clock of the first epoch does not count the compiler."""
     x = torch.zeros(1, requires_grad=True)
     x.grad = torch.zeros(1)
-    Optimizer([x], rule=rule, initial=initial, **dict(spec.hyper)).step()
+    Optimizer([x], rule=rule, initial=initial, **spec.arguments).step()
 
 
 def _train_epoch(

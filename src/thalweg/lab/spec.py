@@ -6,13 +6,17 @@ import functools
 import hashlib
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from thalweg.rules.hyper import Value
+from thalweg.schedules import parse
+
 PACKAGE = Path(__file__).parents[1]
 # What turns a spec into numbers, besides the problem, the data and the rule's program.
-DECIDING = ("formula", "compile", "sweep", "frameworks/torch", "lab/run.py")
+DECIDING = ("formula", "schedules", "compile", "sweep", "frameworks/torch", "lab/run.py")
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,8 @@ class RunSpec:
         data_digest: A hash of the data.
         rule: The rule's name, or the path of its file.
         rule_digest: A hash of the rule's program.
-        hyper: Every hyperparameter and its number, sorted by name.
+        hyper: Every hyperparameter and its number, or the text of the schedule that it follows, sorted by name. A
+            schedule counts the optimizer's steps: 1 in the first batch, and on through all epochs.
         initial: Every state and the number that it starts at, sorted by name.
         seed: Decides the initial weights, the data orders and the noise of dropout.
         epochs: Passes over the training data.
@@ -45,7 +50,7 @@ class RunSpec:
     data_digest: str
     rule: str
     rule_digest: str
-    hyper: tuple[tuple[str, float], ...]
+    hyper: tuple[tuple[str, float | str], ...]
     initial: tuple[tuple[str, float], ...]
     seed: int
     epochs: int
@@ -62,6 +67,21 @@ class RunSpec:
         """A hash of what decides the run; where a file lies does not, what is in it does."""
         deciding = {k: v for k, v in asdict(self).items() if k not in ("problem", "source", "rule")}
         return digest_of(json.dumps(deciding, sort_keys=True))
+
+    @property
+    def arguments(self) -> dict[str, Value]:
+        """The hyperparameters as an optimizer takes them."""
+        return {name: parse(value) if isinstance(value, str) else value for name, value in self.hyper}
+
+
+def written(hyper: Mapping[str, Value]) -> dict[str, float | str]:
+    """Hyperparameters as specs and tables hold them: a schedule by the text that it prints, which `parse` reads.
+
+    Example:
+        >>> written({"lr": parse("cosine( peak=1e-3, steps=10 )"), "eps": 1e-8})
+        {'lr': 'cosine(0.001, 10)', 'eps': 1e-08}
+    """
+    return {name: repr(value) if callable(value) else value for name, value in hyper.items()}
 
 
 def digest_of(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from thalweg.lab.grammar import parse_optimizers
 from thalweg.lab.problem import Data, Problem
 from thalweg.lab.spec import RunSpec
 from thalweg.lab.table import Comparison, EpochSummary, Row
-from thalweg.rules.hyper import starts
+from thalweg.rules.hyper import numbers_at, starts
 from thalweg.rules.setting import Setting, resolve, setting
 
 THREADS = 1  # per run: results then do not depend on how many processors a machine has
@@ -26,7 +27,7 @@ THREADS = 1  # per run: results then do not depend on how many processors a mach
 
 @dataclass(frozen=True)
 class Contender:
-    """One optimizer of a comparison: how the table calls it, how to find its rule, and its numbers."""
+    """One optimizer of a comparison: how the table calls it, how to find its rule, and its hyperparameters."""
 
     label: str
     rule: str
@@ -74,7 +75,7 @@ def plan(
 
     Args:
         problem: A problem's name, or a Python file.
-        optimizers: In the command line's grammar; None for the problem's own.
+        optimizers: In the command line's grammar; None for the problem's own. Schedules count the optimizer's steps.
         epochs: None for the problem's own.
         batch_size: None for the problem's own.
         seeds: How many.
@@ -89,6 +90,8 @@ def plan(
     batch_size = _positive("batch-size", found.batch_size if batch_size is None else batch_size)
     numbers = tuple(range(_positive("seeds", seeds)))
     data = found.load(source)
+    for contender in chosen:
+        _check_schedules(contender, epochs * math.ceil(len(data.train[1]) / batch_size))
     common = {
         "problem": problem,
         "problem_digest": specs_of.file_digest(problem_file(problem)),
@@ -138,12 +141,26 @@ def _contender(label: str, name: str, arguments: Mapping[str, Any]) -> Contender
     return Contender(label, name if name.endswith(".py") else chosen.rule.name, chosen)
 
 
+def _check_schedules(contender: Contender, steps: int) -> None:
+    """Refuse a schedule that leaves its hyperparameter's range in a step of the run, or trains nothing in all."""
+    rule, hyper = contender.setting.rule, contender.setting.hyper
+    scheduled = {name: value for name, value in hyper.items() if callable(value)}
+    if not scheduled:
+        return
+    rates = {numbers_at(rule, scheduled, t).get("lr") for t in range(1, steps + 1)}
+    if rates == {0}:
+        raise InputError(
+            f"lr of '{contender.label}' must be above 0 in some step, got 0 in all {steps}, which trains nothing: "
+            "choose a schedule with a learning rate"
+        )
+
+
 def _spec(contender: Contender, seed: int, common: Mapping[str, Any]) -> RunSpec:
     chosen = contender.setting
     return RunSpec(
         rule=contender.rule,
         rule_digest=trace(chosen.rule).digest,
-        hyper=tuple(sorted(chosen.hyper.items())),
+        hyper=tuple(sorted(specs_of.written(chosen.hyper).items())),
         initial=tuple(sorted(starts(chosen.initial, chosen.hyper).items())),
         seed=seed,
         **common,
@@ -189,11 +206,12 @@ def comparison(study: Study, store_path: Path) -> Comparison:
     )
 
 
-def settings_of(contender: Contender) -> dict[str, float]:
-    """Every hyperparameter, and every start of a state that differs from the usual zero, as `s_0`."""
+def settings_of(contender: Contender) -> dict[str, Any]:
+    """Every hyperparameter, schedules as text, and as `s_0` every start of a state other than zero."""
     chosen = contender.setting
     own = starts(chosen.initial, chosen.hyper)
-    return {**chosen.hyper, **{f"{s}_0": v for s, v in own.items() if v and not isinstance(chosen.initial[s], str)}}
+    other = {f"{s}_0": v for s, v in own.items() if v and not isinstance(chosen.initial[s], str)}
+    return {**specs_of.written(chosen.hyper), **other}
 
 
 def _row(contender: Contender, study: Study, runs: Sequence[Mapping[str, Any]]) -> Row:

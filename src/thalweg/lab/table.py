@@ -43,7 +43,7 @@ class Row:
 
     optimizer: str
     rule: str
-    settings: Mapping[str, float]
+    settings: Mapping[str, float | str]
     seeds: tuple[int, ...]
     statuses: tuple[str, ...]
     epochs: tuple[EpochSummary, ...]

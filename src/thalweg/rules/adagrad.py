@@ -28,7 +28,7 @@ from thalweg.formula import Peer, rule, sqrt
 
 @rule(
     "Duchi, Hazan & Singer 2011, Algorithm 1",
-    facts=("identity_at_zero_gradient", "scale_invariant", "step_bounded_by_lr"),
+    facts=("identity_at_zero_gradient", "idle_at_zero_gradient", "scale_invariant", "step_bounded_by_lr"),
 )
 def adagrad(x, g, t, s, *, lr=0.01, eps=1e-10):
     s = s + g**2

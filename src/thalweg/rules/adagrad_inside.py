@@ -25,7 +25,7 @@ from thalweg.formula import Peer, rule, sqrt
 @rule(
     "Duchi, Hazan & Singer 2011, Algorithm 1; epsilon inside the root as in Keras and Optax",
     initial={"s": 0.1},
-    facts=("identity_at_zero_gradient", "step_bounded_by_lr"),
+    facts=("identity_at_zero_gradient", "idle_at_zero_gradient", "step_bounded_by_lr"),
 )
 def adagrad_inside(x, g, t, s, *, lr=0.01, eps=1e-7):
     s = s + g**2

@@ -25,7 +25,7 @@ from thalweg.rules.adagrad import adagrad
 
 @rule(
     "Duchi, Hazan & Singer 2011, Algorithm 1; lr_decay as in torch.optim.Adagrad",
-    facts=("identity_at_zero_gradient", "scale_invariant", "step_bounded_by_lr"),
+    facts=("identity_at_zero_gradient", "idle_at_zero_gradient", "scale_invariant", "step_bounded_by_lr"),
 )
 def adagrad_lr_decay(x, g, t, s, *, lr=0.01, eps=1e-10, lr_decay=0.0):
     return adagrad(x, g, t, s, lr=lr / (1 + (t - 1) * lr_decay), eps=eps)

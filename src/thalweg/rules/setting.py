@@ -11,44 +11,46 @@ from thalweg.errors import InputError, did_you_mean
 from thalweg.formula import Rule
 from thalweg.rules import RULES
 from thalweg.rules.decay import WRAPPERS
-from thalweg.rules.hyper import checked
-from thalweg.rules.peers import COMMON, check_arguments, classes, declared, defaults, match
+from thalweg.rules.hyper import Value, checked
+from thalweg.rules.peers import COMMON, Match, check_arguments, classes, declared, defaults, match
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A rule with a number for everything that decides its steps.
+    """A rule with everything that decides its steps.
 
     Attributes:
         rule: The rule.
-        hyper: A number for every hyperparameter.
-        initial: For every state what each of its elements starts at: a number, or the hyperparameter that says it.
+        hyper: For every hyperparameter a number in its range, or the schedule that it follows: a function of the step
+            number from 1, whose first value is in the range. Whoever takes the steps checks the later values.
+        initial: For every state what each of its elements starts at: a number, or the hyperparameter that says it,
+            which is then meant as it is in step 1.
     """
 
     rule: Rule
-    hyper: Mapping[str, float]
+    hyper: Mapping[str, Value]
     initial: Mapping[str, float | str]
 
 
 def setting(
     rule: Rule, hyper: Mapping[str, Any] | None = None, initial: Mapping[str, float | str] | None = None
 ) -> Setting:
-    """The setting of a rule with some hyperparameters given and the rest at their defaults.
+    """The setting of a rule with some hyperparameters given, as numbers or schedules, and the rest at their defaults.
 
     Raises:
-        InputError: If a hyperparameter or a state is unknown, or a number outside its range.
+        InputError: If a hyperparameter or a state is unknown, or a number or a schedule's start outside its range.
 
     Example:
         >>> setting(RULES["irprop_minus"], {"lr": 0.1}).initial
         {'g_old': 0.0, 'eta': 'lr'}
     """
-    numbers = checked(rule, hyper or {})
+    values = checked(rule, hyper or {})
     chosen = {**rule.every_start, **(initial or {})}
     if unknown := chosen.keys() - set(rule.state):
         raise InputError(
             f"rule '{rule.name}' has no state '{min(unknown)}': {did_you_mean(min(unknown), list(rule.state))}"
         )
-    return Setting(rule, numbers, {s: v if isinstance(v, str) else float(v) for s, v in chosen.items()})
+    return Setting(rule, values, {s: v if isinstance(v, str) else float(v) for s, v in chosen.items()})
 
 
 def find_rule(name: str) -> Rule:
@@ -77,10 +79,11 @@ def resolve(name: str, given: Mapping[str, Any]) -> Setting:
 
     A rule of the catalogue with its own hyperparameters comes first; then a torch class by its lower-case name with
     torch's arguments. With `dialect="keras"` (or `"torch"`) the name is that framework's class, its defaults hold, and
-    arguments may be spelled its way or in the rule's letters.
+    arguments may be spelled its way or in the rule's letters. What becomes a hyperparameter may be a schedule.
 
     Raises:
-        InputError: If the name, the dialect or an argument is unknown, or a number outside its range.
+        InputError: If the name, the dialect or an argument is unknown, a number or a schedule's start outside its
+            range, or an argument a schedule that is read once, such as a flag.
 
     Example:
         >>> resolve("adam", {"lr": 0.01}).hyper["lr"]
@@ -89,6 +92,9 @@ def resolve(name: str, given: Mapping[str, Any]) -> Setting:
         'nesterov'
         >>> resolve("adagrad", {"dialect": "keras"}).initial
         {'s': 0.1}
+        >>> from thalweg.schedules import linear
+        >>> resolve("sgd", {"momentum": linear(0.5, 0.99, 1000)}).hyper["rho"]
+        linear(0.5, 0.99, 1000)
     """
     given = dict(given)
     dialect = given.pop("dialect", None)
@@ -114,5 +120,17 @@ def _in_dialect(dialect: str, name: str, given: dict[str, Any]) -> Setting:
     check_arguments(dialect, cls, spelled)
     arguments = defaults(dialect, cls) | spelled
     found = match(dialect, cls, arguments)
+    _check_schedules(f"{dialect}'s {cls}", found, arguments)
     own = {k: v for k, v in given.items() if k not in spelled}
     return setting(found.rule, found.hyper(arguments) | own, found.initial(arguments))
+
+
+def _check_schedules(owner: str, found: Match, arguments: Mapping[str, Any]) -> None:
+    """Refuse a schedule for an argument that is no hyperparameter: a flag, or what a state starts at."""
+    hyper = {name for name, _ in found.letters.values()}
+    for name, value in arguments.items():
+        if callable(value) and name not in hyper:
+            raise InputError(
+                f"expected a fixed value for {name} of {owner}, which is no hyperparameter of rule "
+                f"'{found.rule.name}', got {value!r}: give no schedule there"
+            )

@@ -22,7 +22,7 @@ Example:
 from thalweg.formula import Peer, rule
 
 
-@rule("Robbins & Monro 1951, equation 6", facts=("identity_at_zero_gradient",))
+@rule("Robbins & Monro 1951, equation 6", facts=("identity_at_zero_gradient", "idle_at_zero_gradient"))
 def sgd(x, g, t, *, lr=0.01):
     return x - lr * g
 

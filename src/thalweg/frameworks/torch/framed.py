@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -63,8 +64,12 @@ class Framed(torch.optim.Optimizer):
         """Add a group; its own entries may be schedules, as the constructor's arguments may."""
         own, numbers = scheduled.split(param_group)
         inherited = {name: entry for name, entry in self._defaults.items() if name not in param_group}
-        super().add_param_group(numbers)
+        _without_compiler(torch.optim.Optimizer.add_param_group)(self, numbers)
         self.schedules.append({**inherited, **own})
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients, or make them zero."""
+        _without_compiler(torch.optim.Optimizer.zero_grad)(self, set_to_none)
 
     def plans(self) -> list[Plan]:
         """For each group how to step it, without the frame."""
@@ -164,6 +169,14 @@ def _keep_types(x: Tensor, loaded: dict[str, Any], saved: Mapping[str, Any]) -> 
             continue
         if value.dim() == 0 or (value.dtype == torch.float32 and now.dtype.itemsize == 2):
             loaded[key] = value.detach().clone().to(x.device)
+
+
+def _without_compiler(method: Callable[..., None]) -> Callable[..., None]:
+    """A method of torch's without its wrapper, which imports torch's compiler (as long as importing torch itself takes).
+
+    The wrapper keeps the compiler from looking into the method, for which it must have been imported already.
+    """
+    return method if "torch._dynamo" in sys.modules else inspect.unwrap(method)
 
 
 def _signature(cls: type) -> inspect.Signature:

@@ -60,21 +60,16 @@ class Optimizer(Framed):
         **hyper: Any,
     ) -> None:
         self.frame = frame_of({name: hyper.pop(name) for name in NAMES if name in hyper})
-        self._defaults, numbers = scheduled.split(hyper)
+        chosen = _chosen(rule, hyper, initial or {})
+        self._defaults, numbers = scheduled.split(chosen.hyper)
         self.schedules = []
-        chosen = _chosen(rule, numbers, initial or {})
-        if unknown := self._defaults.keys() - chosen.rule.hyper.keys():
-            raise InputError(
-                f"expected schedules under the letters of rule '{chosen.rule.name}' ({', '.join(chosen.rule.hyper)}), "
-                f"got one for '{min(unknown)}': use the rule's name and letters"
-            )
         if chosen.rule.point is not None:
             raise InputError(
                 f"rule '{chosen.rule.name}' wants its gradient at another point than the parameters, which torch does "
                 "not give: use 'nesterov', the same method in other variables"
             )
         self.rule, self.initial = chosen.rule, chosen.initial
-        torch.optim.Optimizer.__init__(self, params, {"rule": chosen.rule.name, **chosen.hyper})
+        torch.optim.Optimizer.__init__(self, params, {"rule": chosen.rule.name, **numbers})
         self.state = Watched(dict, self.state)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
