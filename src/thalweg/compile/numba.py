@@ -21,7 +21,7 @@ from typing import Any
 from thalweg.compile import objects
 from thalweg.compile.program import Argument, Line, Program
 from thalweg.compile.source import INFIX, block, render
-from thalweg.compile.storage import KAHAN, Storage
+from thalweg.compile.storage import KAHAN, Storage, uniform
 
 # What stands in a row of a job's table behind the addresses: how many elements the row has, where its per-step values
 # are, the index of its first element in the tensor, the key of its random bits, and two numbers that kernels write.
@@ -64,17 +64,20 @@ class Kernel:
     owner: Any
 
 
-def source(program: Program, storage: Storage) -> str:
+def source(program: Program, storage: Storage | None = None) -> str:
     """The kernel's source, a module that compiles as it stands.
 
+    Args:
+        program: A traced rule.
+        storage: How its arrays are stored; float32 where nothing is said.
+
     Example:
-        >>> from thalweg.compile.storage import uniform
         >>> from thalweg.compile.trace import trace
         >>> from thalweg.rules import RULES
-        >>> sgd = trace(RULES["sgd"])
-        >>> "x_new = x - a1" in source(sgd, uniform(sgd, "float32"))
+        >>> "x_new = x - a1" in source(trace(RULES["sgd"]))
         True
     """
+    storage = storage or uniform(program, "float32")
     names = storage.arrays(program)
     types = dict(zip(names, (*storage.types, storage.types[0]), strict=False))
     once = [f"{name} = real(scalars_[{k}])" for k, name in enumerate(program.used_scalars)]
