@@ -1,4 +1,4 @@
-"""`GradScaler`: torch's, except that with Thalweg's optimizers it looks for infinities in the sweep's own norm pass."""
+"""`GradScaler`: torch's, except that Thalweg's optimizers unscale gradients as they read them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from thalweg.frameworks.torch.framed import Framed
 class GradScaler(torch.amp.GradScaler):
     """torch's `torch.amp.GradScaler`, with its arguments and its numbers.
 
-    torch's own works with Thalweg's optimizers too. It rewrites every gradient just to see whether one is infinite;
-    this one reads them once, and clipping by norm then needs no pass of its own.
+    torch's own works with Thalweg's optimizers too: it rewrites every gradient, to unscale it and to see whether one is
+    infinite. This one has them read once, together with their norm where that is needed, and they stay scaled.
 
     Example:
         >>> from thalweg.torch import SGD
@@ -25,6 +25,25 @@ class GradScaler(torch.amp.GradScaler):
         >>> w.detach()
         tensor([0.4000, 0.2000])
     """
+
+    def step(self, optimizer: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> Any:
+        """Step an optimizer, unless its gradients hold an infinity or NaN.
+
+        Args:
+            optimizer: Any optimizer; Thalweg's unscale in their own sweep.
+            args: For the optimizer's `step`.
+            kwargs: For the optimizer's `step`.
+
+        Returns:
+            What the optimizer's `step` does.
+        """
+        if not isinstance(optimizer, Framed):
+            return super().step(optimizer, *args, **kwargs)
+        optimizer._folds_scale = True
+        try:
+            return super().step(optimizer, *args, **kwargs)
+        finally:
+            optimizer._folds_scale = False
 
     def _check_inf_per_device(self, optimizer: torch.optim.Optimizer) -> dict[Any, Any]:
         if not isinstance(optimizer, Framed):

@@ -26,6 +26,7 @@ from thalweg.sweep.table import Table
 from thalweg.sweep.threads import Launch
 
 ADDRESS, IS_CONTIGUOUS, STRIDE, DTYPE = Tensor.data_ptr, Tensor.is_contiguous, Tensor.stride, attrgetter("dtype")
+SIZE = Tensor.numel
 
 
 class Member(NamedTuple):
@@ -85,7 +86,7 @@ class Batch:
         self._norm: Table | None = None
         self._arrays = arrays
         self._share_numbers()
-        self._places = list(map(ADDRESS, self.xs))
+        self._places, self._sizes = list(map(ADDRESS, self.xs)), list(map(SIZE, self.xs))
         self._state_places = self._find_state()
         # The kernel's arrays are x, g, then the states: nobody knows the gradients yet.
         self._table.point(0, np.array(self._places, np.int64))
@@ -120,7 +121,7 @@ class Batch:
 
     def is_unmoved(self) -> bool:
         """Whether every parameter is still where it was, and laid out as it was."""
-        if list(map(ADDRESS, self.xs)) != self._places:
+        if list(map(ADDRESS, self.xs)) != self._places or list(map(SIZE, self.xs)) != self._sizes:
             return False
         if self._contiguous:
             return all(map(IS_CONTIGUOUS, self._foldable))

@@ -28,18 +28,16 @@ class Framed(torch.optim.Optimizer):
         frame: The frame's arguments.
         schedules: For each group the schedules that its entries follow.
         skipped: How many steps were left out because of infinite or NaN gradients.
-        warned: Whether it has been said that updates are lost to rounding.
-        book: How the parameters were sorted; made anew when needed, never saved.
-        looked: What `look` saw, for the step that follows.
     """
 
     frame: Frame = Frame()
     schedules: list[scheduled.Entries]
     skipped: int = 0
-    warned: bool = False
-    book: Book | None = None
-    looked: list[tuple[float, int]] | None = None
-    _step_supports_amp_scaling = True  # torch's GradScaler hands its scale over instead of another pass
+    _warned: bool = False  # that updates are lost to rounding
+    _book: Book | None = None  # how the parameters were sorted; made anew when needed, never saved
+    _looked: list[tuple[float, int]] | None = None  # what `look` saw, for the step that follows
+    _swapped: bool = False  # whether the parameters are their averages now
+    _folds_scale: bool = False  # whether a GradScaler hands its scale over instead of unscaling the gradients
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -60,11 +58,23 @@ class Framed(torch.optim.Optimizer):
         plain(*given.args, **given.kwargs)
         self.state = Watched(dict, self.state)
 
+    @property
+    def _step_supports_amp_scaling(self) -> bool:
+        """What torch's GradScaler asks; only ours may fold the scale in, for then gradients stay scaled."""
+        return self._folds_scale
+
+    @_step_supports_amp_scaling.setter
+    def _step_supports_amp_scaling(self, fused: bool) -> None:
+        """Torch's constructors set it where `fused=True` was asked for."""
+
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; its own entries may be schedules, as the constructor's arguments may."""
-        own, numbers = scheduled.split(param_group)
-        inherited = {name: entry for name, entry in self._defaults.items() if name not in param_group}
-        _without_compiler(torch.optim.Optimizer.add_param_group)(self, numbers)
+        own, inherited = {}, dict(self._defaults)
+        if isinstance(param_group, dict):  # anything else torch refuses
+            own, numbers = scheduled.split(param_group)
+            inherited = {name: entry for name, entry in inherited.items() if name not in param_group}
+            param_group.update(numbers)
+        _without_compiler(torch.optim.Optimizer.add_param_group)(self, param_group)
         self.schedules.append({**inherited, **own})
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -87,8 +97,12 @@ class Framed(torch.optim.Optimizer):
         Raises:
             RuntimeError: If a parameter or a gradient is of a kind that torch refuses too, or gradients are infinite
                 or NaN and `nonfinite` is `raise`.
-            InputError: If something else moved a value that follows a schedule.
+            InputError: If something else moved a value that follows a schedule, or within `averaged`.
         """
+        if self._swapped:
+            raise InputError(
+                "expected a step outside of averaged(), got one within, which would be lost: leave it first"
+            )
         loss = loss_of(closure)
         scheduled.advance(self)
         with torch.set_grad_enabled(bool(self.defaults.get("differentiable"))):
@@ -104,7 +118,7 @@ class Framed(torch.optim.Optimizer):
         with work.book.lock:
             parts = norms(work)
         hooked = self._optimizer_step_pre_hooks or _global_optimizer_pre_hooks
-        self.looked = None if hooked else parts
+        self._looked = None if hooked else parts
         return sum(unfit for _, unfit in parts)
 
     @contextmanager
@@ -126,16 +140,19 @@ class Framed(torch.optim.Optimizer):
             >>> w.item()
             0.0
         """
-        if self.frame.ema is None:
-            raise InputError("expected an optimizer that keeps averages, got one without: make it with ema=0.999, say")
+        if self.frame.ema is None or self._swapped:
+            got = "one within averaged()" if self._swapped else "one without"
+            raise InputError(f"expected an optimizer that keeps averages, got {got}: make it with ema=0.999, say")
         pairs = [(x, entry["average"]) for x, entry in self.state.items() if isinstance(entry.get("average"), Tensor)]
         kept = [x.detach().clone() for x, _ in pairs]
         with torch.no_grad():
             for x, average in pairs:
                 x.copy_(average)
+        self._swapped = True
         try:
             yield
         finally:
+            self._swapped = False
             with torch.no_grad():
                 for (x, _), before in zip(pairs, kept, strict=True):
                     x.copy_(before)
@@ -158,7 +175,7 @@ class Framed(torch.optim.Optimizer):
         return {**super().__getstate__(), **kept}
 
 
-_KEPT = ("frame", "schedules", "skipped", "warned", "_defaults")
+_KEPT = ("frame", "schedules", "skipped", "_warned", "_defaults")
 
 
 def _keep_types(x: Tensor, loaded: dict[str, Any], saved: Mapping[str, Any]) -> None:
@@ -172,7 +189,7 @@ def _keep_types(x: Tensor, loaded: dict[str, Any], saved: Mapping[str, Any]) -> 
 
 
 def _without_compiler(method: Callable[..., None]) -> Callable[..., None]:
-    """A method of torch's without its wrapper, which imports torch's compiler (as long as importing torch itself takes).
+    """A method of torch's without its wrapper, which imports torch's compiler: that takes as long as `import torch`.
 
     The wrapper keeps the compiler from looking into the method, for which it must have been imported already.
     """

@@ -74,7 +74,7 @@ class Optimizer(Framed):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; its own hyperparameters are checked as the constructor's are, a user's own entries are kept."""
-        _, numbers = scheduled.split(param_group)
+        _, numbers = scheduled.split(param_group) if isinstance(param_group, dict) else ({}, {})
         checked(self.rule, {k: v for k, v in numbers.items() if k in self.rule.hyper or k in hyper_names()})
         super().add_param_group(param_group)
 

@@ -35,9 +35,19 @@ class Recipe:
     counted: bool
     name: str
 
-    @functools.lru_cache(maxsize=64)  # noqa: B019 (recipes are few, and live as long as the process)
     def framed(self, frame: Frame, with_scale: bool) -> Recipe:
-        """The recipe with a frame's formulas around its rule."""
+        """The recipe with a frame's formulas around its rule, always the same one for the same formulas."""
+        stochastic = frame.rounding == "stochastic"
+        key = (with_scale, frame.clip_value is not None, frame.ema is not None, stochastic)
+        if key not in self._framed:
+            self._framed[key] = self._around(frame, with_scale)
+        return self._framed[key]
+
+    @functools.cached_property
+    def _framed(self) -> dict[tuple[bool, ...], Recipe]:
+        return {}
+
+    def _around(self, frame: Frame, with_scale: bool) -> Recipe:
         rule = frame.around(self.rule, with_scale)
         added = {state: state for state in rule.state if state not in self.rule.state}
         initial = {**self.initial, **{state: rule.initial[state] for state in added}}

@@ -65,7 +65,7 @@ def step_model(optimizer: Any, plans: Sequence[Plan]) -> None:
     """Step every parameter that has a gradient once.
 
     Args:
-        optimizer: With a `frame`; what is remembered between steps is its `book`, skipped steps are in `skipped`.
+        optimizer: With a `frame`; what is remembered between steps is its `_book`, skipped steps are in `skipped`.
         plans: For each group how to step it, without the frame.
 
     Raises:
@@ -74,7 +74,7 @@ def step_model(optimizer: Any, plans: Sequence[Plan]) -> None:
     """
     frame: Frame = optimizer.frame
     scale, found_unfit = _told_by_scaler(optimizer)
-    looked, optimizer.looked = optimizer.looked, None
+    looked, optimizer._looked = optimizer._looked, None
     if found_unfit:
         _skip(optimizer)
         return
@@ -105,9 +105,9 @@ def prepare(optimizer: Any, plans: Sequence[Plan], with_scale: bool) -> Work:
     framed = [Plan(p.recipe.framed(frame, with_scale), {**p.hyper, **frame.hyper, "scale": 1.0}) for p in plans]
     flat = [x for group in optimizer.param_groups for x in group["params"]]
     grads = list(map(GRADIENT, flat))
-    book: Book | None = optimizer.book
+    book: Book | None = optimizer._book
     if book is None or not book.holds(flat, optimizer.state, framed, grads):
-        book = optimizer.book = sort_parameters(optimizer, frame, flat, framed, grads)
+        book = optimizer._book = sort_parameters(optimizer, frame, flat, framed, grads)
     gathered = [batch.gather(batch.select(grads)) for batch in book.batches]
     alone = [other for other in book.others if grads[other.number] is not None]
     alone += [member for found in gathered for member in found.sparse]
@@ -184,8 +184,8 @@ def _told_by_scaler(optimizer: Any) -> tuple[float | None, bool]:
 
 
 def _warn_if_lost(optimizer: Any, moved: int, lost: int) -> None:
-    if 2 * lost > moved and not optimizer.warned:
-        optimizer.warned = True
+    if 2 * lost > moved and not optimizer._warned:
+        optimizer._warned = True
         warnings.warn(
             f"{lost} of {moved} updates in this step were smaller than half the last bit of their weight and are lost "
             "to rounding: give rounding='kahan' or 'stochastic', keep weights in float32, or raise the learning rate",
