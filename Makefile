@@ -25,7 +25,7 @@ tests: $(VENV)/.dev
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 bench: $(VENV)/.lab
-	$(BIN)/python benchmarks/adam_step.py
+	$(BIN)/thalweg bench $(ARGS)
 
 $(VENV)/.venv:
 	$(PYTHON) -m venv $(VENV)

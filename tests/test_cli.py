@@ -89,6 +89,17 @@ def test_json_has_the_declared_shape_and_no_paths(tmp_path: Path) -> None:
     assert str(tmp_path) not in done.stdout and TINY not in done.stdout
 
 
+def test_schedules_are_shown_as_text_and_found_again(tmp_path: Path) -> None:
+    options = ("compare", TINY, "--optimizers", "adam:lr=cosine(1e-2,18)", "--seeds", "1", "--out", str(tmp_path))
+    shown, document = thalweg(*options), thalweg(*options, "--json")
+    assert shown.returncode == document.returncode == 0, shown.stderr
+    assert "cosine(0.01," in shown.stdout
+    assert "lr=cosine(0.01, 18)" in (tmp_path / "compare.html").read_text(encoding="utf-8")
+    [adam] = json.loads(document.stdout)
+    assert (adam["optimizer"], adam["settings"]["lr"]) == ("adam:lr=cosine(1e-2,18)", "cosine(0.01, 18)")
+    assert "1 of 1 runs are in the store already" in document.stderr
+
+
 def test_a_new_optimizer_trains_only_what_is_missing(tmp_path: Path) -> None:
     thalweg("compare", TINY, "--optimizers", "adam", "--out", str(tmp_path), "--seeds", "1")
     done = thalweg("compare", TINY, "--optimizers", "adam,sgd", "--out", str(tmp_path), "--seeds", "2")
@@ -146,6 +157,8 @@ BROKEN_RULES = {
         (["--optimizers", "adam:lr=nan"], "got nan"),
         (["--optimizers", "adam:lr=inf"], "got inf"),
         (["--optimizers", "adam,,sgd"], "got an empty one"),
+        (["--optimizers", "adam:lr=cosin(1e-3,10)"], "did you mean 'cosine'"),
+        (["--optimizers", "adam:lr=linear(1,-1,9)"], "in step 6 of its schedule"),
         (["--optimizers", "nesterov_lookahead"], "another point"),
         (["--epochs", "0"], "--epochs must be a whole number above 0"),
         (["--seeds", "-1"], "--seeds must be"),

@@ -85,7 +85,7 @@ def run(spec: RunSpec, problem: Problem, rule: Rule, data: Data, report: Callabl
     for number in range(1, spec.epochs + 1):
         order = data_order(spec.seed, number, len(targets))
         batches = torch.from_numpy(order).split(spec.batch_size)
-        loss, seconds, share = _train_epoch(model, optimizer, problem, ((inputs[b], targets[b]) for b in batches))
+        loss, seconds, share = train_epoch(model, optimizer, problem, ((inputs[b], targets[b]) for b in batches))
         if not math.isfinite(loss):
             message = f"the training loss became {loss} in epoch {number}"
             return Run(spec, "diverged", message, tuple(epochs), weights)
@@ -113,7 +113,7 @@ def compile_kernel(rule: Rule, spec: RunSpec, initial: dict[str, float]) -> None
     Optimizer([x], rule=rule, initial=initial, **spec.arguments).step()
 
 
-def _train_epoch(
+def train_epoch(
     model: torch.nn.Module,
     optimizer: Optimizer,
     problem: Problem,

@@ -1,0 +1,48 @@
+"""Every rule on the large model: the bytes that it must move per second, against this machine's in-place scale."""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+
+from thalweg.bench.job import Group, Job, Sizes, millions
+from thalweg.bench.pairs import Question, Side, compared
+from thalweg.bench.peers import TRAINABLE, ours
+from thalweg.bench.table import Row
+from thalweg.bench.tensors import large
+from thalweg.formula import Rule
+from thalweg.rules import RULES
+
+TARGET = 0.9
+FLOAT = 4  # bytes
+SCALED = 2 * FLOAT  # bytes of an element that is read, multiplied and written
+
+
+def bytes_moved(rule: Rule) -> int:
+    """Bytes per float32 parameter that a step cannot avoid: x and g read, x written, each state read and written.
+
+    Example:
+        >>> bytes_moved(RULES["adam"]), bytes_moved(RULES["sgd"])
+        (28, 12)
+    """
+    return FLOAT * (3 + 2 * len(rule.arrays))
+
+
+def _row(rule: str, elements: int, pairs: int) -> list[Row]:
+    array = torch.ones(elements)
+    scale = Side(lambda: array.mul_(0.999))
+    weight = bytes_moved(RULES[rule]) / SCALED
+    question = Question("bandwidth", rule, "a.mul_(c)", TARGET, weight)
+    return [compared(question, ours(rule, None, large(elements)), scale, pairs)]
+
+
+def _jobs(sizes: Sizes) -> list[Job]:
+    return [Job(f"{rule}, bandwidth", functools.partial(_row, rule, sizes.elements)) for rule in TRAINABLE]
+
+
+def _title(sizes: Sizes) -> str:
+    return f"{millions(sizes.elements)} float32 in 10 tensors: share of the bandwidth of a.mul_(c)"
+
+
+GROUP = Group("bandwidth", _title, _jobs)
