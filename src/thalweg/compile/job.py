@@ -20,6 +20,17 @@ NUMBER = {"float32": types.float32, "float64": types.float64, "bfloat16": types.
 
 
 @intrinsic
+def prefer_wide_vectors(typing_context: Any) -> Any:
+    """Let LLVM use 512-bit vectors where there are some: widening and narrowing 16-bit numbers gains most by them."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')  # llvmlite knows no such attribute
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@intrinsic
 def take_chunk(typing_context: Any, job: Any) -> Any:
     """The next chunk that no thread has taken yet: an atomic increment of the job's first word."""
 
@@ -78,7 +89,7 @@ def _stochastic(builder: Any, number: Any, noise: Any) -> Any:
     bits = builder.bitcast(number, BYTES4)
     exponent = ir.Constant(BYTES4, 0x7F800000)
     finite = builder.icmp_unsigned("!=", builder.and_(bits, exponent), exponent)
-    moved = builder.add(bits, builder.and_(noise, ir.Constant(BYTES4, 0xFFFF)))
+    moved = builder.add(bits, noise)
     return _upper_half(builder, number, builder.select(finite, moved, bits))
 
 
@@ -134,7 +145,11 @@ def store_stochastic_of(name: str) -> Any:
 
 @intrinsic
 def noise_at(typing_context: Any, index: Any, key: Any) -> Any:
-    """32 random bits for an element: its index and a key, mixed as MurmurHash3 ends (Appleby 2011)."""
+    """16 random bits for an element, from its index and a key.
+
+    A Weyl sequence, mixed as MurmurHash3 ends (Appleby 2011), of which the upper half is taken. Each step is one to
+    one, so for an element every value is equally likely under a random key.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         index, key = (builder.trunc(a, BYTES4) for a in arguments)
@@ -142,7 +157,7 @@ def noise_at(typing_context: Any, index: Any, key: Any) -> Any:
         for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
             mixed = builder.xor(mixed, builder.lshr(mixed, ir.Constant(BYTES4, shift)))
             mixed = builder.mul(mixed, ir.Constant(BYTES4, factor))
-        return builder.xor(mixed, builder.lshr(mixed, ir.Constant(BYTES4, 16)))
+        return builder.lshr(mixed, ir.Constant(BYTES4, 16))
 
     return types.uint32(types.int64, types.int64), generate
 

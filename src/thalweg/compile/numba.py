@@ -124,6 +124,7 @@ def _module(
         *row,
     ]
     lines = [
+        *(["prefer_wide_vectors()"] if any(dtype.endswith("16") for dtype in types.values()) else []),
         *(["before_ = begin_flushing()"] if storage.flush else []),
         "chunks_, starts_, words_ = job_[1], to_words(job_[2]), to_words(job_[3])",
         "chunk_ = take_chunk(job_)",
@@ -145,7 +146,8 @@ def _head(types: list[str], storage: Storage, where: dict[str, int]) -> list[str
         "from numba import cfunc, float32, float64",
         "",
         "from thalweg.compile import job",
-        "from thalweg.compile.job import begin_flushing, bits_of, end_flushing, job_type, noise_at, take_chunk",
+        "from thalweg.compile.job import begin_flushing, bits_of, end_flushing, job_type, noise_at",
+        "from thalweg.compile.job import prefer_wide_vectors, take_chunk",
         "",
         f"real, flush, unfit = {storage.real}, job.flush_of({storage.real!r}), job.unfit_of({storage.real!r})",
         'to_words = job.pointer_to("words")',

@@ -27,7 +27,7 @@ def shown(rule: Rule, form: str) -> str:
     Example:
         >>> from thalweg.rules import RULES
         >>> print(shown(RULES["sgd"], "formula"))
-        @rule("Robbins & Monro 1951, equation 6", facts=("identity_at_zero_gradient",))
+        @rule("Robbins & Monro 1951, equation 6", facts=("identity_at_zero_gradient", "idle_at_zero_gradient"))
         def sgd(x, g, t, *, lr=0.01):
             return x - lr * g
     """

@@ -46,17 +46,17 @@ def rounded(numbers: np.ndarray, name: str) -> np.ndarray:
 
 
 def scattered(numbers: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Numbers as one of the two bfloat16 around each, chosen by the lower 16 bits of the noise."""
+    """Numbers as one of the two bfloat16 around each, chosen by 16 bits of noise."""
     bits = numbers.view(np.uint32)
-    return _upper_half(numbers, np.where(np.isfinite(numbers), bits + (noise & np.uint32(0xFFFF)), bits))
+    return _upper_half(numbers, np.where(np.isfinite(numbers), bits + noise, bits))
 
 
 def noise_at(index: np.ndarray, key: int) -> np.ndarray:
-    """32 random bits for each element, from its index and a key (the end of MurmurHash3, Appleby 2011)."""
+    """16 random bits for each element, from its index and a key, as `thalweg.compile.job` draws them."""
     mixed = index.astype(np.uint32) * np.uint32(0x9E3779B9) + np.uint32(key % 2**32)
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
         mixed = (mixed ^ (mixed >> np.uint32(shift))) * np.uint32(factor)
-    return mixed ^ (mixed >> np.uint32(16))
+    return mixed >> np.uint32(16)
 
 
 def stored_step(

@@ -13,7 +13,7 @@ from thalweg.compile.program import Program
 from thalweg.sweep.table import Table
 from thalweg.sweep.threads import Launch, own_threads
 
-SMALL = 16384  # elements below which waking a second thread costs more than it saves
+SMALL = 65536  # elements below which a second thread saves less than waking it, or waiting for it, may cost
 
 
 def sweep(
