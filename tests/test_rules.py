@@ -156,6 +156,19 @@ def identity_at_zero_gradient(rule: Rule) -> bool:
     return True
 
 
+def idle_at_zero_gradient(rule: Rule) -> bool:
+    """After five steps with gradients, five without one change neither x nor any state."""
+    program, random = trace(rule), np.random.default_rng(4)
+    arrays = {"x": random.normal(size=WIDTH), **starts(rule)}
+    for t in range(1, 11):
+        gradient = random.normal(size=WIDTH) if t <= 5 else np.zeros(WIDTH)
+        fresh = dict(zip(program.targets, step(program, arrays | {"g": gradient}, t, rule.hyper), strict=True))
+        if t > 5 and not all(np.array_equal(fresh[k], arrays[k]) for k in ("x", *rule.state)):
+            return False
+        arrays |= fresh
+    return True
+
+
 def scale_invariant(rule: Rule) -> bool:
     """Gradients 1024 times as large lead along the same way, to a hundredth of it (epsilon is the rest)."""
     random = np.random.default_rng(5)
@@ -178,7 +191,9 @@ def step_bounded_by_lr(rule: Rule) -> bool:
     return True
 
 
-MEASURES = {f.__name__: f for f in (identity_at_zero_gradient, scale_invariant, step_bounded_by_lr)}
+MEASURES = {
+    f.__name__: f for f in (identity_at_zero_gradient, idle_at_zero_gradient, scale_invariant, step_bounded_by_lr)
+}
 
 
 def test_every_fact_has_a_measure():
@@ -186,7 +201,7 @@ def test_every_fact_has_a_measure():
 
 
 @EVERY_RULE
-@pytest.mark.parametrize("fact", ["identity_at_zero_gradient", "scale_invariant"])
+@pytest.mark.parametrize("fact", ["identity_at_zero_gradient", "idle_at_zero_gradient", "scale_invariant"])
 def test_a_fact_is_declared_exactly_where_it_holds(rule, fact):
     assert MEASURES[fact](rule) == (fact in rule.facts)
 

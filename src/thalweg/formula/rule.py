@@ -26,7 +26,7 @@ RESERVED = frozenset(
     )
 )
 
-FACTS = ("identity_at_zero_gradient", "scale_invariant", "step_bounded_by_lr")
+FACTS = ("identity_at_zero_gradient", "idle_at_zero_gradient", "scale_invariant", "step_bounded_by_lr")
 
 
 @dataclass(frozen=True, eq=False)

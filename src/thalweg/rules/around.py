@@ -12,12 +12,15 @@ Example:
 """
 
 import functools
+from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from thalweg.errors import FormulaError
 from thalweg.formula import Rule, maximum, minimum
 
+EMPTY: Mapping[str, str] = MappingProxyType({})
 AT_THE_WEIGHTS = "x"  # what `initial` says of a state that starts as a copy of the weights
 
 
@@ -51,16 +54,20 @@ def averaged(inner: Rule) -> Rule:
         x, *new = result if isinstance(result, tuple) else (result,)
         return x, *new, average + (1 - ema) * (x - average)
 
-    rule = _around("averaged", inner, formula, {"ema": 0.999})
-    initial = MappingProxyType({**inner.initial, "average": AT_THE_WEIGHTS})
-    return replace(rule, state=(*inner.state, "average"), initial=initial)
+    return _around("averaged", inner, formula, {"ema": 0.999}, {"average": AT_THE_WEIGHTS})
 
 
-def _around(name: str, inner: Rule, formula: Any, hyper: dict[str, float]) -> Rule:
+def _around(name: str, inner: Rule, formula: Any, hyper: dict[str, float], start: Mapping[str, str] = EMPTY) -> Rule:
+    if taken := (hyper.keys() & inner.hyper.keys()) | (start.keys() & set(inner.state)):
+        raise FormulaError(
+            f"rule '{inner.name}' calls something '{min(taken)}', as the frame does what it adds: choose another letter"
+        )
     return replace(
         inner,
         formula=formula,
         name=f"{name}({inner.name})",
         hyper=MappingProxyType({**inner.hyper, **hyper}),
+        state=(*inner.state, *start),
+        initial=MappingProxyType({**inner.initial, **start}),
         facts=frozenset(),
     )

@@ -134,15 +134,18 @@ class Batch:
     def _is_everything(self, everything: list[Any]) -> bool:
         return self._in_order and len(everything) == len(self._positions)
 
-    def gather(self, gradients: Sequence[Tensor | None]) -> Gathered:
+    def gather(self, gradients: Sequence[Tensor | None], taken: set[int] | None = None) -> Gathered:
         """Point the kernel at this step's gradients.
 
         Args:
             gradients: One for each member, or None.
+            taken: Where the gradients are that other batches zero; those of this one are added. None if nobody asks.
         """
         try:
             addresses = list(map(ADDRESS, gradients))  # type: ignore[arg-type]
-            if self._fit(gradients, addresses):  # type: ignore[arg-type]
+            if (taken is None or taken.isdisjoint(addresses)) and self._fit(gradients, addresses):  # type: ignore[arg-type]
+                if taken is not None:
+                    taken.update(addresses)
                 if addresses != self._gradients:
                     self._point(addresses)
                     self._gradients = addresses
@@ -150,7 +153,7 @@ class Batch:
                 return Gathered()
         except (TypeError, RuntimeError):  # of None, or of a sparse gradient
             pass
-        return self._gather_each(gradients)
+        return self._gather_each(gradients, set() if taken is None else taken)
 
     def _fit(self, gradients: Sequence[Tensor], addresses: list[int]) -> bool:
         """Whether the kernel can walk all these gradients as they are."""
@@ -165,24 +168,23 @@ class Batch:
         plain = set(map(type, gradients)) <= set(PLAIN) and set(map(DTYPE, gradients)) == {self.gradient_dtype}
         return plain and not (self.frame.zero_grad and len(set(addresses)) < len(addresses))
 
-    def _gather_each(self, gradients: Sequence[Tensor | None]) -> Gathered:
+    def _gather_each(self, gradients: Sequence[Tensor | None], taken: set[int]) -> Gathered:
         """Look at each gradient: some are missing, sparse, in another order, or shared by several parameters."""
         found = Gathered(present=np.ones(len(self.xs), np.int64))
-        addresses, seen = [0] * len(self.xs), set()
+        addresses = [0] * len(self.xs)
         for k, (x, gradient) in enumerate(zip(self.xs, gradients, strict=True)):
             if gradient is None or gradient.layout != torch.strided:
                 found.present[k] = 0  # type: ignore[index]
                 if gradient is not None:
                     found.sparse.append(self.members[k]._replace(fresh=self.steps[k] == 0))
-                    self.steps[k] += 0 if self.recipe.counted else 1
                 continue
             usable = _usable(gradient, x, self.gradient_dtype)
-            if self.frame.zero_grad and usable.data_ptr() in seen:
+            if self.frame.zero_grad and usable.data_ptr() in taken:
                 usable = usable.clone(memory_format=torch.preserve_format)
             if usable is not gradient:
                 found.copies[k] = usable
             addresses[k] = usable.data_ptr()
-            seen.add(addresses[k])
+            taken.add(addresses[k])
         self._point(addresses)
         self._table.present(found.present)
         self._gradients = None
@@ -205,6 +207,8 @@ class Batch:
     def step(self, found: Gathered, plans: Sequence[Plan], threads: int, launch: Launch) -> None:
         """Step every member that has a gradient."""
         self.steps += 1 if found.present is None else found.present
+        if found.sparse and not self.recipe.counted:  # nobody else counts those
+            self.steps += np.isin(self._positions, [member.number for member in found.sparse])
         values, sets = self._values(plans, found.present)
         if self._storage.rounding == "stochastic":
             self._table.draw(keys(self.frame.seed, np.array(self._positions), self.steps.astype(np.int64)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from operator import is_
@@ -30,16 +29,25 @@ class Book:
         batches: What kernels step.
         others: What is stepped one by one.
         idle: The positions of parameters that have had no gradient yet.
-        lock: Held during a step, so that two threads with one optimizer take turns.
+        made: Parameters whose first step has not been taken yet, with the keys of the state that was made for it.
     """
 
     def __init__(self, flat: Sequence[Tensor], state: dict, plans: Sequence[Plan], batches: list[Batch]) -> None:
         self.batches = batches
         self.others: list[Member] = []
         self.idle: list[int] = []
-        self.lock = threading.Lock()
+        self.made: list[tuple[Tensor, list[str]]] = []
         self._flat, self._recipes, self._state = flat, [plan.recipe for plan in plans], state
         self._entries = list(dict.values(state))
+
+    def unmake(self, state: dict) -> None:
+        """Take back the state that was made for a step that is then left out: the next one is still the first."""
+        for x, keys in self.made:
+            entries = dict.__getitem__(state, x)
+            for key in keys:
+                entries.pop(key, None)
+            if not entries:
+                dict.pop(state, x)
 
     def holds(self, flat: Sequence[Tensor], state: dict, plans: Sequence[Plan], grads: list) -> bool:
         """Whether everything is as it was when the parameters were sorted."""
@@ -77,9 +85,10 @@ def sort_parameters(
     for k, x in enumerate(flat):
         if grads[k] is not None:
             _check(x, groups[of_group[k]], frame)
+            _check_shapes(plans[of_group[k]], x, grads[k], dict.get(optimizer.state, x, {}))
             check_layout(plans[of_group[k]], groups[of_group[k]], grads[k])
     members: dict[tuple, list[Member]] = defaultdict(list)
-    others, idle = [], []
+    others, idle, made = [], [], []
     overlapping = _overlapping(flat)
     for k, (x, index) in enumerate(zip(flat, of_group, strict=True)):
         plan, group = plans[index], groups[index]
@@ -91,14 +100,15 @@ def sort_parameters(
         if lacking:
             entries = dict.setdefault(optimizer.state, x, {})
             fill(plan.recipe, x, frame, entries, group, plan.hyper)
-        member = Member(x, entries, index, k, bool(lacking))
+            made.append((x, lacking))
+        member = Member(x, entries, index, k, any(key in lacking for key in plan.recipe.array_keys[:1]))
         if group.get("differentiable") or k in overlapping or not walkable(x):
             others.append(member)
         else:
             members[_kind(x, entries, plan, frame)].append(member)
     batches = [Batch(key[0], frame, found, key[1], key[2]) for key, found in members.items()]
     book = Book(flat, optimizer.state, plans, batches)
-    book.others, book.idle = others, idle
+    book.others, book.idle, book.made = others, idle, made
     return book
 
 
@@ -123,12 +133,25 @@ def _check(x: Tensor, group: Mapping[str, Any], frame: Frame) -> None:
     """Refuse a parameter for which no step can be right."""
     if not (x.is_floating_point() or x.is_complex()):
         raise RuntimeError(f"expected parameters that are floating point or complex, got {x.dtype}: leave them out")
+    if x.is_inference() and not torch.is_inference_mode_enabled():
+        raise RuntimeError("expected normal parameters, got one made in inference mode: step there too, or clone it")
     if group.get("fused") and x.device.type != "cpu":
         _device_dtype_check_for_fused(x)
     if frame.rounding == "stochastic" and x.dtype == torch.float16:
         raise InputError(
             "stochastic rounding is for bfloat16 weights, got float16 ones: use rounding='kahan', or bfloat16"
         )
+
+
+def _check_shapes(plan: Plan, x: Tensor, gradient: Tensor, state: Mapping[str, Any]) -> None:
+    """Refuse what torch's operations would refuse; a kernel would walk on behind the end."""
+    held = {"gradient": gradient, **{f"state '{key}'": state.get(key) for key in plan.recipe.array_keys}}
+    for what, array in held.items():
+        if isinstance(array, Tensor) and array.shape != x.shape:
+            raise RuntimeError(
+                f"expected a {what} of its parameter's shape {tuple(x.shape)}, got {tuple(array.shape)}: after a "
+                "parameter has changed its shape, compute its gradient anew and delete its state"
+            )
 
 
 def check_layout(plan: Plan, group: Mapping[str, Any], gradient: Tensor) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._compile import _disable_dynamo
 from torch.optim.optimizer import _global_optimizer_pre_hooks
 
 from thalweg.errors import InputError
@@ -17,12 +19,16 @@ from thalweg.frameworks.torch import scheduled
 from thalweg.frameworks.torch.book import Book
 from thalweg.frameworks.torch.frame import NAMES, Frame, frame_of
 from thalweg.frameworks.torch.plan import Plan
-from thalweg.frameworks.torch.step import loss_of, norms, prepare, step_model
+from thalweg.frameworks.torch.step import loss_of, norms, prepare, step_model, warn_if_lost
 from thalweg.frameworks.torch.watched import Watched
 
 
 class Framed(torch.optim.Optimizer):
     """The base of Thalweg's torch optimizers; derived from beside torch's own class, whose arguments come first.
+
+    A sparse gradient steps the rows that it names, and no others: what a dense rule would have done to the other rows
+    with a gradient of zero is left undone, their state does not decay and their averages do not move. For rules that
+    declare the fact `idle_at_zero_gradient` that is the same thing. The step number counts for the whole parameter.
 
     Attributes:
         frame: The frame's arguments.
@@ -99,24 +105,40 @@ class Framed(torch.optim.Optimizer):
                 or NaN and `nonfinite` is `raise`.
             InputError: If something else moved a value that follows a schedule, or within `averaged`.
         """
+        if torch.compiler.is_compiling():
+            return _step_uncompiled(self, closure)
+        return self._step(closure)
+
+    def _step(self, closure: Callable[[], Any] | None) -> Any:
         if self._swapped:
             raise InputError(
                 "expected a step outside of averaged(), got one within, which would be lost: leave it first"
             )
         loss = loss_of(closure)
-        scheduled.advance(self)
-        with torch.set_grad_enabled(bool(self.defaults.get("differentiable"))):
-            step_model(self, self.plans())
+        with self._turn:
+            lost, before = None, scheduled.advance(self)
+            try:
+                with torch.set_grad_enabled(bool(self.defaults.get("differentiable"))):
+                    lost = step_model(self, self.plans())
+            finally:
+                if lost is None:
+                    scheduled.put_back(before)
+        if lost is not None:
+            warn_if_lost(self, *lost)
         return loss
+
+    @property
+    def _turn(self) -> threading.RLock:
+        """Held during a step, so that threads with one optimizer take turns; never saved."""
+        return vars(self).setdefault("_lock", threading.RLock())
 
     def look(self) -> int:
         """Read all gradients once, before a step; how many infinities and NaNs they hold.
 
         The step that follows need not read them again to know their norm, unless a hook of its own may change them.
         """
-        work = prepare(self, self.plans(), with_scale=True)
-        with work.book.lock:
-            parts = norms(work)
+        with self._turn:
+            parts = norms(prepare(self, self.plans(), with_scale=True))
         hooked = self._optimizer_step_pre_hooks or _global_optimizer_pre_hooks
         self._looked = None if hooked else parts
         return sum(unfit for _, unfit in parts)
@@ -159,11 +181,17 @@ class Framed(torch.optim.Optimizer):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over a saved state; float32 state of 16-bit weights, and numbers, keep their type."""
-        super().load_state_dict(state_dict)
-        saved = [number for group in state_dict["param_groups"] for number in group["params"]]
+        loaded: dict[str, Any] = {}  # what stands at the end of a user's hooks
+        hook = self.register_load_state_dict_pre_hook(lambda _, given: loaded.update(given))
+        try:
+            super().load_state_dict(state_dict)
+        finally:
+            hook.remove()
+        saved = [number for group in loaded["param_groups"] for number in group["params"]]
         own = [x for group in self.param_groups for x in group["params"]]
+        numbers = {key for plan in self.plans() for key in plan.recipe.scalar_keys}
         for number, x in zip(saved, own, strict=True):
-            _keep_types(x, self.state.get(x, {}), state_dict["state"].get(number, {}))
+            _keep_types(x, numbers, self.state.get(x, {}), loaded["state"].get(number, {}))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -175,16 +203,18 @@ class Framed(torch.optim.Optimizer):
         return {**super().__getstate__(), **kept}
 
 
+# A kernel is compiled already: torch's compiler leaves the step out of its graph and goes on behind it.
+_step_uncompiled = _disable_dynamo(Framed._step)
 _KEPT = ("frame", "schedules", "skipped", "_warned", "_defaults")
 
 
-def _keep_types(x: Tensor, loaded: dict[str, Any], saved: Mapping[str, Any]) -> None:
+def _keep_types(x: Tensor, numbers: set[str], loaded: dict[str, Any], saved: Mapping[str, Any]) -> None:
     """Undo what torch does to a state that it loads: it casts every array, and every number, to the weights' type."""
     for key, value in saved.items():
         now = loaded.get(key)
         if not isinstance(value, Tensor) or not isinstance(now, Tensor) or value.dtype == now.dtype:
             continue
-        if value.dim() == 0 or (value.dtype == torch.float32 and now.dtype.itemsize == 2):
+        if key in numbers or (value.dtype == torch.float32 and now.dtype.itemsize == 2):
             loaded[key] = value.detach().clone().to(x.device)
 
 

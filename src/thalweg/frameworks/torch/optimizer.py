@@ -68,6 +68,10 @@ class Optimizer(Framed):
                 f"rule '{chosen.rule.name}' wants its gradient at another point than the parameters, which torch does "
                 "not give: use 'nesterov', the same method in other variables"
             )
+        if "step" in chosen.rule.state:
+            raise InputError(
+                f"rule '{chosen.rule.name}' has a state 'step', where torch counts steps: choose another letter"
+            )
         self.rule, self.initial = chosen.rule, chosen.initial
         torch.optim.Optimizer.__init__(self, params, {"rule": chosen.rule.name, **numbers})
         self.state = Watched(dict, self.state)

@@ -11,6 +11,7 @@ from torch import Tensor
 from thalweg.compile.numba import compiled
 from thalweg.compile.storage import KAHAN, Storage
 from thalweg.frameworks.torch import evaluator
+from thalweg.frameworks.torch.batch import Member
 from thalweg.frameworks.torch.frame import Frame
 from thalweg.frameworks.torch.memory import KERNEL_DTYPES, real_view
 from thalweg.frameworks.torch.plan import Plan, Recipe
@@ -36,15 +37,12 @@ def next_values(plan: Plan, state: dict[str, Any], t: float) -> tuple[float, ...
     return values
 
 
-def evaluate(
-    plan: Plan, frame: Frame, x: Tensor, state: dict[str, Any], t: float, number: int, differentiable: bool
-) -> None:
+def evaluate(plan: Plan, frame: Frame, member: Member, gradient: Tensor, t: float, differentiable: bool) -> None:
     """Step one parameter with torch's own operations, on any device and in any layout.
 
     A differentiable step leaves the old state to autograd and stores a new one.
     """
-    recipe, gradient = plan.recipe, x.grad
-    assert gradient is not None
+    recipe, x, state = plan.recipe, member.x, member.state
     hyper = plan.hyper if differentiable else {name: float(value) for name, value in plan.hyper.items()}
     numbers = (state[key] if differentiable else state[key].item() for key in recipe.scalar_keys)
     scalars = dict(zip(recipe.program.scalar_state, numbers, strict=True))
@@ -55,7 +53,7 @@ def evaluate(
     full = old.float() + _take(state[KAHAN], at).float() if keep else old
     arrays = {"x": full, "g": real_view(g.resolve_conj().resolve_neg()), **held}
     new_x, *new, new_scalars = evaluator.step(recipe.program, arrays, t, hyper, scalars)
-    stored = evaluator.rounded(new_x, view.dtype, frame, number, t)
+    stored = evaluator.rounded(new_x, view.dtype, frame, member.number, t)
     if keep:
         _put(state[KAHAN], at, new_x - stored.to(new_x.dtype))
     _put(x, at, stored)
@@ -93,11 +91,11 @@ def touched(gradient: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
 
 
 def sweep_rows(
-    plan: Plan, frame: Frame, x: Tensor, state: dict[str, Any], t: float, number: int, threads: int, launch: Launch
+    plan: Plan, frame: Frame, member: Member, gradient: Tensor, t: float, threads: int, launch: Launch
 ) -> None:
     """Step the rows of a contiguous parameter that its sparse gradient names, in one native call, and no others."""
-    assert x.grad is not None
-    places, gradients = touched(x.grad)
+    x, state = member.x, member.state
+    places, gradients = touched(gradient)
     gradients = gradients.contiguous()
     depth = len(places)
     rows = np.ravel_multi_index([place.numpy() for place in places], x.shape[:depth]) if len(gradients) else []
@@ -113,7 +111,7 @@ def sweep_rows(
     ]
     table = table_of(kernel, np.stack(addresses, axis=1), [length] * len(rows))
     if rounding == "stochastic":
-        table.draw(keys(frame.seed, (number << 40) + rows, np.full(len(rows), int(t))))
+        table.draw(keys(frame.seed, (member.number << 40) + rows, np.full(len(rows), int(t))))
     sweep(table, np.array(next_values(plan, state, t)), threads=threads, launch=launch)
     torch.autograd.graph.increment_version([x])
 

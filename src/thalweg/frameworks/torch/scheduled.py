@@ -46,26 +46,40 @@ def at(entry: Entry, t: int) -> Any:
     return entry(t)
 
 
-def advance(optimizer: Any) -> None:
+def advance(optimizer: Any) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Set every scheduled entry to its value in the step that begins.
+
+    Returns:
+        Each group that this changed, and what stood in it, for `put_back`.
 
     Raises:
         InputError: If a scheduler of torch, or an assignment, moved a value that follows a schedule.
     """
-    for number, (group, entries) in enumerate(zip(optimizer.param_groups, optimizer.schedules, strict=True)):
-        if not entries:
-            continue
-        t = group.get(STEPS, 0)
+    if not any(optimizer.schedules):
+        return []
+    groups = [(g, e) for g, e in zip(optimizer.param_groups, optimizer.schedules, strict=True) if e]
+    for group, entries in groups:
         for name, entry in entries.items():
-            _check_unmoved(optimizer, group, number, name, at(entry, max(t, 1)))
-        group[STEPS] = t + 1
-        group.update({name: at(entry, t + 1) for name, entry in entries.items()})
+            _check_unmoved(optimizer, group, name, at(entry, max(group.get(STEPS, 0), 1)))
+    before = [(group, dict(group)) for group, _ in groups]
+    for group, entries in groups:
+        t = group.get(STEPS, 0) + 1
+        group.update({STEPS: t, **{name: at(entry, t) for name, entry in entries.items()}})
+    return before
 
 
-def _check_unmoved(optimizer: Any, group: dict[str, Any], number: int, name: str, expected: Any) -> None:
+def put_back(before: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
+    """Undo `advance`, for a step that was left out."""
+    for group, entries in before:
+        group.clear()
+        group.update(entries)
+
+
+def _check_unmoved(optimizer: Any, group: dict[str, Any], name: str, expected: Any) -> None:
     followed = name == "lr" and "initial_lr" in group and hasattr(optimizer.step, "_wrapped_by_lr_sched")
     if followed or group[name] != expected:
         who = "a scheduler of torch" if followed else f"something that set it to {group[name]!r}"
+        number = next(k for k, each in enumerate(optimizer.param_groups) if each is group)
         raise InputError(
             f"{name} of group {number} follows a schedule, and {who} too: give it as a number, or use only the schedule"
         )

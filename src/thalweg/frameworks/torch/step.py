@@ -61,7 +61,7 @@ class Work:
             plan.hyper["scale"] *= factor
 
 
-def step_model(optimizer: Any, plans: Sequence[Plan]) -> None:
+def step_model(optimizer: Any, plans: Sequence[Plan]) -> tuple[int, int] | None:
     """Step every parameter that has a gradient once.
 
     Args:
@@ -71,25 +71,29 @@ def step_model(optimizer: Any, plans: Sequence[Plan]) -> None:
     Raises:
         RuntimeError: If a parameter or a gradient is of a kind that torch refuses too, or gradients are infinite or NaN
             and the frame says `raise`; nothing has been changed then.
+
+    Returns:
+        How many 16-bit weights should have moved, and how many of them rounding kept where they were; None if the step
+        was left out.
     """
     frame: Frame = optimizer.frame
     scale, found_unfit = _told_by_scaler(optimizer)
     looked, optimizer._looked = optimizer._looked, None
     if found_unfit:
         _skip(optimizer)
-        return
+        return None
     work = prepare(optimizer, plans, scale is not None)
-    work.scale(1.0 if scale is None else scale)
-    with work.book.lock:
-        if frame.needs_norm:
-            parts = looked or norms(work)
-            unfit = sum(count for _, count in parts)
-            if unfit and frame.nonfinite != "ignore":
-                _refuse(optimizer, work, unfit)
-                return
-            if frame.clip_norm is not None:
-                _clip(work, frame.clip_norm, math.sqrt(sum(square for square, _ in parts)))
-        _step(optimizer, work)
+    if scale is not None:
+        work.scale(scale)
+    if frame.needs_norm:
+        parts = looked or norms(work)
+        unfit = sum(count for _, count in parts)
+        if unfit and frame.nonfinite != "ignore":
+            _refuse(optimizer, work, unfit)
+            return None
+        if frame.clip_norm is not None:
+            _clip(work, frame.clip_norm, math.sqrt(sum(square for square, _ in parts)))
+    return _step(optimizer, work)
 
 
 def prepare(optimizer: Any, plans: Sequence[Plan], with_scale: bool) -> Work:
@@ -102,17 +106,21 @@ def prepare(optimizer: Any, plans: Sequence[Plan], with_scale: bool) -> Work:
     """
     frame: Frame = optimizer.frame
     with_scale = with_scale or frame.clip_norm is not None
-    framed = [Plan(p.recipe.framed(frame, with_scale), {**p.hyper, **frame.hyper, "scale": 1.0}) for p in plans]
+    added = frame.hyper | ({"scale": 1.0} if with_scale else {})  # a rule of one's own may have a letter `scale`
+    framed = [Plan(p.recipe.framed(frame, with_scale), {**p.hyper, **added}) for p in plans]
     flat = [x for group in optimizer.param_groups for x in group["params"]]
     grads = list(map(GRADIENT, flat))
     book: Book | None = optimizer._book
     if book is None or not book.holds(flat, optimizer.state, framed, grads):
         book = optimizer._book = sort_parameters(optimizer, frame, flat, framed, grads)
-    gathered = [batch.gather(batch.select(grads)) for batch in book.batches]
+    taken: set[int] | None = set() if frame.zero_grad and len(book.batches) > 1 else None
+    gathered = [batch.gather(batch.select(grads), taken) for batch in book.batches]
     alone = [other for other in book.others if grads[other.number] is not None]
     alone += [member for found in gathered for member in found.sparse]
     for other in alone:
         check_layout(framed[other.group], optimizer.param_groups[other.group], grads[other.number])
+        if frame.zero_grad:  # others may have the same gradient, and zero it first
+            grads[other.number] = grads[other.number].clone()
     return Work(book, framed, grads, gathered, alone, frame.threads or torch.get_num_threads())
 
 
@@ -130,14 +138,16 @@ def _clip(work: Work, most: float, norm: float) -> None:
     work.scale(factor if not factor > 1.0 else 1.0)
 
 
-def _step(optimizer: Any, work: Work) -> None:
+def _step(optimizer: Any, work: Work) -> tuple[int, int]:
     for batch, found in zip(work.book.batches, work.gathered, strict=True):
         batch.step(found, work.plans, work.threads, team())
-        _warn_if_lost(optimizer, *batch.lost())
     for other in work.alone:
         _step_alone(optimizer, other, work.plans[other.group], work.gradients[other.number], work.threads)
     if any(other.fresh for other in work.book.others):
         work.book.others = [other._replace(fresh=False) for other in work.book.others]
+    work.book.made = []
+    moved, lost = zip((0, 0), *(batch.lost() for batch in work.book.batches), strict=True)
+    return sum(moved), sum(lost)
 
 
 def _refuse(optimizer: Any, work: Work, unfit: int) -> None:
@@ -145,6 +155,7 @@ def _refuse(optimizer: Any, work: Work, unfit: int) -> None:
     if optimizer.frame.nonfinite == "skip":
         _skip(optimizer)
         return
+    _unmake(optimizer)
     bad = [k for k, g in enumerate(work.gradients) if g is not None and others.squared_norm(g)[1]]
     raise RuntimeError(
         f"expected finite gradients, got {unfit} infinite or NaN numbers, in parameter number "
@@ -156,6 +167,7 @@ def _refuse(optimizer: Any, work: Work, unfit: int) -> None:
 def _skip(optimizer: Any) -> None:
     """Leave the step out, and count that; gradients that would have been zeroed are."""
     optimizer.skipped += 1
+    _unmake(optimizer)
     if optimizer.frame.zero_grad:
         gradients = [x.grad for group in optimizer.param_groups for x in group["params"] if x.grad is not None]
         with torch.no_grad():
@@ -163,18 +175,24 @@ def _skip(optimizer: Any) -> None:
                 gradient.zero_()
 
 
+def _unmake(optimizer: Any) -> None:
+    """Forget the state that was made for a step that is not taken."""
+    if optimizer._book is not None and optimizer._book.made:
+        optimizer._book.unmake(optimizer.state)
+        optimizer._book = None
+
+
 def _step_alone(optimizer: Any, other: Member, plan: Plan, gradient: Any, threads: int) -> None:
     """Step a parameter that no table holds now: because of where it is, or because its gradient is sparse."""
     group, frame = optimizer.param_groups[other.group], optimizer.frame
     x = other.x
-    state = dict.get(optimizer.state, x, {})
-    t = others.next_step(plan.recipe, state, other.fresh)
+    t = others.next_step(plan.recipe, other.state, other.fresh)
     if others.sparse_rows(x, gradient) and walkable(x) and not group.get("differentiable"):
-        others.sweep_rows(plan, frame, x, state, t, other.number, threads, team())
+        others.sweep_rows(plan, frame, other, gradient, t, threads, team())
     else:
-        others.evaluate(plan, frame, x, state, t, other.number, bool(group.get("differentiable")))
+        others.evaluate(plan, frame, other, gradient, t, bool(group.get("differentiable")))
     if frame.zero_grad:
-        gradient.zero_()
+        x.grad.zero_()  # type: ignore[union-attr]
 
 
 def _told_by_scaler(optimizer: Any) -> tuple[float | None, bool]:
@@ -183,7 +201,8 @@ def _told_by_scaler(optimizer: Any) -> tuple[float | None, bool]:
     return (None if scale is None else 1.0 / float(scale)), found is not None and bool(found.item())
 
 
-def _warn_if_lost(optimizer: Any, moved: int, lost: int) -> None:
+def warn_if_lost(optimizer: Any, moved: int, lost: int) -> None:
+    """Say once that most updates are lost to rounding."""
     if 2 * lost > moved and not optimizer._warned:
         optimizer._warned = True
         warnings.warn(
