@@ -232,7 +232,7 @@ def test_zeroed_gradients_are_zero_and_nothing_else_changes(name: str) -> None:
 def norm_of(gradients: list[np.ndarray], name: str, threads: int = 1) -> tuple[float, int]:
     table = norm_table(name, [g.size for g in gradients])
     table.point(0, np.array([g.ctypes.data for g in gradients]))
-    return squared_norm(table, threads=threads)
+    return squared_norm(table, name, threads=threads)
 
 
 @pytest.mark.parametrize("name", FOUR)

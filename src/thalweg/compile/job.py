@@ -84,13 +84,15 @@ def _nearest(builder: Any, name: str, number: Any) -> Any:
     return _upper_half(builder, number, rounded)
 
 
-def _stochastic(builder: Any, number: Any, noise: Any) -> Any:
+def _stochastic(builder: Any, number: Any, noise: Any, computed: bool) -> Any:
     """A float32 as the bfloat16 below or above it; an infinity stays what it is."""
     bits = builder.bitcast(number, BYTES4)
     exponent = ir.Constant(BYTES4, 0x7F800000)
     finite = builder.icmp_unsigned("!=", builder.and_(bits, exponent), exponent)
-    moved = builder.add(bits, noise)
-    return _upper_half(builder, number, builder.select(finite, moved, bits))
+    moved = builder.select(finite, builder.add(bits, noise), bits)
+    if computed:  # then a NaN is a quiet one, which its upper half says too
+        return builder.trunc(builder.lshr(moved, ir.Constant(BYTES4, 16)), SHORT)
+    return _upper_half(builder, number, moved)
 
 
 def _upper_half(builder: Any, number: Any, bits: Any) -> Any:
@@ -128,13 +130,18 @@ def store_of(name: str) -> Any:
     return store
 
 
-def store_stochastic_of(name: str) -> Any:
-    """A function that writes a float32 as one of the two bfloat16 around it, chosen by 16 random bits."""
+def store_stochastic_of(name: str, computed: bool) -> Any:
+    """A function that writes a float32 as one of the two bfloat16 around it, chosen by 16 random bits.
+
+    Args:
+        name: The type to write.
+        computed: Whether the number comes out of arithmetic.
+    """
 
     @intrinsic
     def store(typing_context: Any, pointer: Any, index: Any, number: Any, noise: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            short = _stochastic(builder, arguments[2], arguments[3])
+            short = _stochastic(builder, arguments[2], arguments[3], computed)
             builder.store(short, _element(builder, *arguments[:2]))
             return _widened(builder, name, short)
 
@@ -143,23 +150,45 @@ def store_stochastic_of(name: str) -> Any:
     return store
 
 
-@intrinsic
-def noise_at(typing_context: Any, index: Any, key: Any) -> Any:
-    """16 random bits for an element, from its index and a key.
+WEYL = ir.Constant(BYTES4, 0x9E3779B9)  # 2**32 over the golden ratio
 
-    A Weyl sequence, mixed as MurmurHash3 ends (Appleby 2011), of which the upper half is taken. Each step is one to
-    one, so for an element every value is equally likely under a random key.
+
+@intrinsic
+def weyl_at(typing_context: Any, index: Any) -> Any:
+    """Where the Weyl sequence of an element's random bits stands: a loop then only adds."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.mul(builder.trunc(arguments[0], BYTES4), WEYL)
+
+    return types.uint32(types.int64), generate
+
+
+@intrinsic
+def weyl_after(typing_context: Any, weyl: Any) -> Any:
+    """Where it stands for the next element."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.add(arguments[0], WEYL)
+
+    return types.uint32(types.uint32), generate
+
+
+@intrinsic
+def noise_of(typing_context: Any, weyl: Any, key: Any) -> Any:
+    """16 random bits for an element, from its place in the Weyl sequence and a key.
+
+    Mixed as MurmurHash3 ends (Appleby 2011), of which the upper half is taken. Each step is one to one, so for an
+    element every value is equally likely under a random key.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        index, key = (builder.trunc(a, BYTES4) for a in arguments)
-        mixed = builder.add(builder.mul(index, ir.Constant(BYTES4, 0x9E3779B9)), key)
+        mixed = builder.add(arguments[0], builder.trunc(arguments[1], BYTES4))
         for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
             mixed = builder.xor(mixed, builder.lshr(mixed, ir.Constant(BYTES4, shift)))
             mixed = builder.mul(mixed, ir.Constant(BYTES4, factor))
         return builder.lshr(mixed, ir.Constant(BYTES4, 16))
 
-    return types.uint32(types.int64, types.int64), generate
+    return types.uint32(types.uint32, types.int64), generate
 
 
 EXPONENT = {"float32": 0x7F800000, "float64": 0x7FF0000000000000}

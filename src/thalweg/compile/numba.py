@@ -83,29 +83,33 @@ def source(program: Program, storage: Storage | None = None) -> str:
     once = [f"{name} = real(scalars_[{k}])" for k, name in enumerate(program.used_scalars)]
     over = _scalar_divisors(program) if _divides_by_multiplying(storage) else []
     once += [f"over_{name}__ = 1.0 / float64({name})" for name in over]
-    loop = [*_loads(program, storage, types), *_body(program, over), *_stores(program, storage, types)]
+    body = [_spell_line(program, line, over) for line in program.body]
+    loop = [*_loads(program, storage, types), *body, *_stores(program, storage, types)]
     tally = ["moved_ = lost_ = 0"] if storage.tally else []
     ends = ["words_[base_ + first] = moved_", "words_[base_ + second] = lost_"] if storage.tally else []
     row = [*once, *tally, "for i in range(count_):", *_indent(1, loop), *ends]
     return _module(program.identifier, names, types, storage, row)
 
 
-def norm_source(dtype: str) -> str:
-    """The source of the kernel that sums squares and counts infinities and NaNs, row by row, without flushing.
+# Of a tensor of gradients: where a sum starts, what each element adds, and how the result is written as an integer.
+REDUCTIONS = {
+    "norm": ("0.0", "float64(g) * float64(g)", "bits_of(total_)"),
+    "unfit": ("0", "unfit(g)", "total_"),
+}
+
+
+def reduction_source(name: str, dtype: str) -> str:
+    """The source of a kernel that sums over gradients, row by row: their squares, or how many are infinite or NaN.
 
     Example:
-        >>> "total_ += float64(g) * float64(g)" in norm_source("float32")
+        >>> "total_ += float64(g) * float64(g)" in reduction_source("norm", "float32")
         True
     """
+    start, term, result = REDUCTIONS[name]
+    loop = [_load("g", dtype), f"total_ += {term}"]
+    row = [f"total_ = {start}", "for i in range(count_):", *_indent(1, loop), f"words_[base_ + first] = {result}"]
     storage = Storage((dtype,), flush=False)
-    row = [
-        "total_, unfit_ = 0.0, 0",
-        "for i in range(count_):",
-        *_indent(1, [_load("g", dtype), "total_ += float64(g) * float64(g)", "unfit_ += unfit(g)"]),
-        "words_[base_ + first] = bits_of(total_)",
-        "words_[base_ + second] = unfit_",
-    ]
-    return _module("norm", ("g",), {"g": dtype}, storage, row, options=", fastmath={'reassoc'}")
+    return _module(name, ("g",), {"g": dtype}, storage, row, options=", fastmath={'reassoc'}")
 
 
 def _module(
@@ -119,7 +123,7 @@ def _module(
         *(f"{array}_ = to_{types[array]}(words_[base_ + {k}])" for k, array in enumerate(names)),
         f"count_ = words_[base_ + {where['count']}]",
         *([f"scalars_ = to_float64(words_[base_ + {where['scalars']}])"] if any("scalars_" in r for r in row) else []),
-        *([f"start_ = words_[base_ + {where['start']}]"] if storage.rounding == "stochastic" else []),
+        *([f"weyl_ = weyl_at(words_[base_ + {where['start']}])"] if storage.rounding == "stochastic" else []),
         *([f"key_ = words_[base_ + {where['key']}]"] if storage.rounding == "stochastic" else []),
         *row,
     ]
@@ -146,15 +150,16 @@ def _head(types: list[str], storage: Storage, where: dict[str, int]) -> list[str
         "from numba import cfunc, float32, float64",
         "",
         "from thalweg.compile import job",
-        "from thalweg.compile.job import begin_flushing, bits_of, end_flushing, job_type, noise_at",
-        "from thalweg.compile.job import prefer_wide_vectors, take_chunk",
+        "from thalweg.compile.job import begin_flushing, bits_of, end_flushing, job_type, noise_of",
+        "from thalweg.compile.job import prefer_wide_vectors, take_chunk, weyl_after, weyl_at",
         "",
         f"real, flush, unfit = {storage.real}, job.flush_of({storage.real!r}), job.unfit_of({storage.real!r})",
         'to_words = job.pointer_to("words")',
         *(f"to_{name} = job.pointer_to({name!r})" for name in types),
         *(f"load_{name} = job.load_of({name!r})" for name in types if name.endswith("16")),
         *(f"store_{name} = job.store_of({name!r})" for name in types if name.endswith("16")),
-        *(f"scatter_{name} = job.store_stochastic_of({name!r})" for name in types if name == "bfloat16"),
+        *(f"scatter_{name} = job.store_stochastic_of({name!r}, True)" for name in types if name == "bfloat16"),
+        *(f"scatter_any_{name} = job.store_stochastic_of({name!r}, False)" for name in types if name == "bfloat16"),
         f"first, second = {where['first']}, {where['second']}",
     ]
 
@@ -172,9 +177,8 @@ def _loads(program: Program, storage: Storage, types: dict[str, str]) -> list[st
 
 def _scalar_divisors(program: Program) -> list[str]:
     """The per-step values that arrays are divided by."""
-    once = set(program.used_scalars)
     divisors = {line.args[1] for line in program.body if line.op == "div"}
-    return [name for name in program.used_scalars if name in divisors & once]
+    return [name for name in program.used_scalars if name in divisors]
 
 
 def _divides_by_multiplying(storage: Storage) -> bool:
@@ -186,10 +190,6 @@ def _divides_by_multiplying(storage: Storage) -> bool:
     return storage.flush and storage.real == "float32"
 
 
-def _body(program: Program, over: list[str]) -> list[str]:
-    return [_spell_line(program, line, over) for line in program.body]
-
-
 def _spell_line(program: Program, line: Line, over: list[str]) -> str:
     if line.op == "div" and line.args[1] in over and line.args[0] not in program.used_scalars:
         return f"{line.name} = real(float64({_spell_constant(line.args[0])}) * over_{line.args[1]}__)"
@@ -199,31 +199,40 @@ def _spell_line(program: Program, line: Line, over: list[str]) -> str:
 def _stores(program: Program, storage: Storage, types: dict[str, str]) -> list[str]:
     lines = []
     for salt, (target, output) in enumerate(program.stores):
-        value = f"flush({_spell_constant(output)})" if storage.flush else _spell_constant(output)
-        stochastic = storage.rounding == "stochastic" and types[target] == "bfloat16"
+        computed = _is_computed(program, output)
+        value = _spell_constant(output) if computed or not storage.flush else f"flush({_spell_constant(output)})"
         keep = target == "x" and (storage.tally or storage.rounding == "kahan")
-        lines += _store(target, types[target], value, salt if stochastic else None, keep)
+        verb, bits = "store", ""
+        if storage.rounding == "stochastic" and types[target] == "bfloat16":
+            verb = "scatter" if computed else "scatter_any"
+            bits = f", noise_of(weyl_, key_ + {salt * 0x632BE59B})"
+        lines += _store(verb, target, types[target], value, bits, keep)
     if storage.rounding == "kahan":
-        left = "x_kept__ - x_stored__"
-        lines += _store(KAHAN, types[KAHAN], f"flush({left})" if storage.flush else left)
+        lines += _store("store", KAHAN, types[KAHAN], "x_kept__ - x_stored__")
     if storage.tally:
         lines += [
             "moved_ += 1 if x_kept__ != x else 0",
             "lost_ += 1 if x_kept__ != x and x_stored__ == x else 0",
         ]
+    if storage.rounding == "stochastic":
+        lines.append("weyl_ = weyl_after(weyl_)")
     return [*lines, *(["g_[i] = 0"] if storage.zero else [])]
 
 
-def _store(name: str, dtype: str, value: str, salt: int | None = None, keep: bool = False) -> list[str]:
+def _is_computed(program: Program, output: Argument) -> bool:
+    """Whether a result comes out of arithmetic that LLVM keeps: the CPU has then flushed it, and made NaNs quiet."""
+    line = next((line for line in program.body if line.name == output), None)
+    if line is None or line.op not in ("add", "sub", "mul", "div", "sqrt"):
+        return False
+    return not any(argument in (0.0, 1.0, -1.0) for argument in line.args)
+
+
+def _store(verb: str, name: str, dtype: str, value: str, bits: str = "", keep: bool = False) -> list[str]:
     """Lines that write one element; `keep` leaves what was computed and what can be read again in names."""
+    stored = f"{name}_stored__ = " if keep else ""
     kept = f"{name}_kept__" if keep else value
-    if not dtype.endswith("16"):
-        line = f"{name}_[i] = {name}_stored__ = {kept}" if keep else f"{name}_[i] = {kept}"
-    elif salt is None:
-        line = f"{name}_stored__ = store_{dtype}({name}_, i, {kept})"
-    else:
-        bits = f"noise_at(start_ + i, key_ + {salt * 0x632BE59B})"
-        line = f"{name}_stored__ = scatter_{dtype}({name}_, i, {kept}, {bits})"
+    short = f"{stored}{verb}_{dtype}({name}_, i, {kept}{bits})"
+    line = short if dtype.endswith("16") else f"{name}_[i] = {stored}{kept}"
     return [*([f"{kept} = {value}"] if keep else []), line]
 
 
@@ -249,9 +258,9 @@ def compiled(program: Program, storage: Storage) -> Kernel:
 
 
 @functools.cache
-def norm(dtype: str) -> Kernel:
-    """The kernel that sums the squares of gradients of a type."""
-    return _kernel("norm", norm_source(dtype), ("g",), Storage((dtype,)).itemsizes, ())
+def reduction(name: str, dtype: str) -> Kernel:
+    """The kernel of one of `REDUCTIONS` for gradients of a type."""
+    return _kernel(name, reduction_source(name, dtype), ("g",), Storage((dtype,)).itemsizes, ())
 
 
 def _kernel(

@@ -18,9 +18,10 @@ _STORAGE_TYPES = ("float32", "float64", "bfloat16", "float16")
 RESERVED = frozenset(
     (
         *("np", "math", "abs", "float", "range"),
-        *("cfunc", "job", "job_type", "take_chunk", "begin_flushing", "end_flushing", "bits_of", "noise_at"),
+        *("cfunc", "job", "job_type", "take_chunk", "begin_flushing", "end_flushing", "bits_of", "noise_of"),
+        *("prefer_wide_vectors", "weyl", "weyl_at", "weyl_after", "total"),
         *("real", "flush", "unfit", "to_words", "first", "second", "i", "kahan", *_STORAGE_TYPES),
-        *(f"{verb}_{name}" for verb in ("to", "load", "store", "scatter") for name in _STORAGE_TYPES),
+        *(f"{verb}_{name}" for verb in ("to", "load", "store", "scatter", "scatter_any") for name in _STORAGE_TYPES),
         *("before", "chunk", "chunks", "starts", "words", "row", "base", "count", "scalars", "start", "key"),
         *("moved", "lost", "rows", "counts", "table", "mask"),
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from thalweg.compile.numba import Kernel, norm
+from thalweg.compile.numba import Kernel, reduction
 from thalweg.compile.once import once
 from thalweg.compile.program import Program
 from thalweg.sweep.table import Table
@@ -78,24 +79,31 @@ def step_values(
     return once(program)(float(t), *[float(hyper[name]) for name in program.hyper], *map(float, state))
 
 
-def squared_norm(table: Table, *, threads: int = 1, launch: Launch = own_threads) -> tuple[float, int]:
+def squared_norm(table: Table, dtype: str, *, threads: int = 1, launch: Launch = own_threads) -> tuple[float, int]:
     """The sum of the squares of everything in a table of gradients, and how many infinities and NaNs there are.
 
-    The sum is taken row by row, then over the rows in order, in float64: it does not depend on the threads.
+    The sum is taken row by row, then over the rows in order, in float64: it does not depend on the threads. Only where
+    it is not finite the gradients are read once more, to count.
 
     Args:
-        table: A table of the kernel `thalweg.compile.numba.norm`.
+        table: As `norm_table` makes it.
+        dtype: The gradients' type.
         threads: How many threads to use at most.
         launch: Who runs the job.
     """
     run(table, threads, launch)
     with np.errstate(over="ignore"):
-        return float(table.result("first", np.float64).sum()), int(table.result("second").sum())
+        total = float(table.result("first", np.float64).sum())
+    if math.isfinite(total):
+        return total, 0
+    counted = table.under(reduction("unfit", dtype))
+    run(counted, threads, launch)
+    return total, int(counted.result("first").sum())
 
 
 def norm_table(dtype: str, counts: Sequence[int]) -> Table:
     """A table for gradients of a type, to be pointed at them."""
-    return Table(norm(dtype), counts)
+    return Table(reduction("norm", dtype), counts)
 
 
 def keys(seed: int, tensors: np.ndarray, steps: np.ndarray) -> np.ndarray:

@@ -74,6 +74,14 @@ class Table:
         """Say for each tensor the key of its random bits; rows beyond 2**32 elements get another one."""
         self._column("key")[:] = keys[self._tensor] + (self._start >> 32) * 0x9E3779B9
 
+    def under(self, kernel: Kernel) -> Table:
+        """The same tensors for another kernel on the same arrays."""
+        other = Table(kernel, self.counts.tolist())
+        for array, addresses in enumerate(self._bases):
+            other.point(array, addresses)
+        other._column("count")[:] = self._column("count")
+        return other
+
     def rewind(self) -> None:
         """Make every chunk ready to be taken."""
         self._memory[0] = 0

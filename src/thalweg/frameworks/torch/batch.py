@@ -202,7 +202,8 @@ class Batch:
             self._norm = norm_table(KERNEL_DTYPES[self.gradient_dtype], self._counts)
             self._norm.point(0, self._table.addresses(1))
         self._norm.present(found.present)
-        return squared_norm(self._norm, threads=threads, launch=launch)
+        dtype = KERNEL_DTYPES[self.gradient_dtype]
+        return squared_norm(self._norm, dtype, threads=threads, launch=launch)
 
     def step(self, found: Gathered, plans: Sequence[Plan], threads: int, launch: Launch) -> None:
         """Step every member that has a gradient."""
