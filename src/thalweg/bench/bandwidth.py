@@ -1,4 +1,8 @@
-"""Every rule on the large model: the bytes that it must move per second, against this machine's in-place scale."""
+"""Every rule on the large model: the bytes that it must move per second, against this machine's in-place scale.
+
+The scaled array is as large as all arrays of the rule together. A smaller one may stay in a cache that the rule's do
+not fit in: with 480 MB of third-level cache, scaling 100 MB over and over runs at 1.5 times the speed of memory.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +34,10 @@ def bytes_moved(rule: Rule) -> int:
 
 
 def _row(rule: str, elements: int, pairs: int) -> list[Row]:
-    array = torch.ones(elements)
+    arrays = 2 + len(RULES[rule].arrays)
+    array = torch.ones(elements * arrays)
     scale = Side(lambda: array.mul_(0.999))
-    weight = bytes_moved(RULES[rule]) / SCALED
+    weight = bytes_moved(RULES[rule]) / (SCALED * arrays)
     question = Question("bandwidth", rule, "a.mul_(c)", TARGET, weight)
     return [compared(question, ours(rule, None, large(elements)), scale, pairs)]
 
@@ -42,7 +47,7 @@ def _jobs(sizes: Sizes) -> list[Job]:
 
 
 def _title(sizes: Sizes) -> str:
-    return f"{millions(sizes.elements)} float32 in 10 tensors: share of the bandwidth of a.mul_(c)"
+    return f"{millions(sizes.elements)} float32 in 10 tensors: share of a.mul_(c)'s bandwidth"
 
 
 GROUP = Group("bandwidth", _title, _jobs)
