@@ -19,7 +19,7 @@ RESERVED = frozenset(
     (
         *("np", "math", "abs", "float", "range"),
         *("cfunc", "job", "job_type", "take_chunk", "begin_flushing", "end_flushing", "bits_of", "noise_of"),
-        *("prefer_wide_vectors", "weyl", "weyl_at", "weyl_after", "total"),
+        *("prefer_wide_vectors", "weyl", "weyl_at", "weyl_after"),
         *("real", "flush", "unfit", "to_words", "first", "second", "i", "kahan", *_STORAGE_TYPES),
         *(f"{verb}_{name}" for verb in ("to", "load", "store", "scatter", "scatter_any") for name in _STORAGE_TYPES),
         *("before", "chunk", "chunks", "starts", "words", "row", "base", "count", "scalars", "start", "key"),
