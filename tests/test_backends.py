@@ -1,7 +1,10 @@
 """Every rule on every backend against the NumPy reference, which is what a program means."""
 
 import ast
+import ctypes
+import dataclasses
 import functools
+import platform
 
 import numpy as np
 import pytest
@@ -238,6 +241,20 @@ def test_flush_restores_the_cpu() -> None:
     assert not held["x"].any(), "the kernel flushed"
     tiny = np.full(64, 1e-40, "float32") * np.float32(1)
     assert (tiny != 0).all() and np.float32(1e-40) * np.float32(1) != 0
+
+
+def test_a_machine_without_bits_for_flushing_computes_as_ieee_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = trace(RULES["momentum"])
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    function = numba._function(program.identifier, numba.source(program))
+    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(function.address)
+    kernel = dataclasses.replace(numba.compiled(program, uniform(program, "float32")), call=call)
+    held = {name: np.full(9, 1e-40, "float32") for name in program.inputs}
+    expected = reference.step(program, held, 1, RULES["momentum"].hyper, flush=False)
+    table = table_of(kernel, [[held[name].ctypes.data for name in kernel.arrays]], [9])
+    sweep(table, np.array(step_values(program, 1, RULES["momentum"].hyper)[0]))
+    assert_same_bits(held["x"], expected[0], "x")
+    assert_same_bits(held["v"], expected[1], "v")
 
 
 def test_kernel_keeps_the_authors_names() -> None:

@@ -271,12 +271,15 @@ CONTROL: dict[str, tuple[Callable, Callable, int]] = {
 }
 
 
+NO_CONTROL = (lambda builder: ir.Constant(WORD, 0), lambda builder, value: None, 0)  # elsewhere: IEEE arithmetic
+
+
 @intrinsic
 def begin_flushing(typing_context: Any) -> Any:
     """Let arithmetic of this thread read and give zero for subnormal numbers; gives what to restore."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        read, write, wanted = CONTROL[platform.machine()]
+        read, write, wanted = CONTROL.get(platform.machine(), NO_CONTROL)
         before = read(builder)
         write(builder, builder.or_(before, ir.Constant(WORD, wanted)))
         return before
@@ -289,7 +292,7 @@ def end_flushing(typing_context: Any, before: Any) -> Any:
     """Restore what `begin_flushing` found."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        CONTROL[platform.machine()][1](builder, arguments[0])
+        CONTROL.get(platform.machine(), NO_CONTROL)[1](builder, arguments[0])
         return context.get_dummy_value()
 
     return types.void(types.int64), generate
