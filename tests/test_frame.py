@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import io
 import math
 import pickle
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import thalweg.torch
+from checkpoints import through_a_file
 from thalweg.errors import InputError
 from thalweg.rules import RULES
 
@@ -256,13 +256,9 @@ def test_resumes_to_the_same_bits(make: Callable) -> None:
     for step in range(3):
         feed(step, xs)
         optimizer.step()
-    buffer = io.BytesIO()
-    torch.save({"model": xs, "optimizer": optimizer.state_dict()}, buffer)
-    buffer.seek(0)
-    loaded = torch.load(buffer, weights_only=True)
-    loaded_model = [x.requires_grad_() for x in loaded["model"]]
+    loaded_model, state = through_a_file(xs, optimizer)
     resumed = make(groups(loaded_model), **frame)
-    resumed.load_state_dict(loaded["optimizer"])
+    resumed.load_state_dict(state)
     copies = [(loaded_model, resumed), copy.deepcopy((xs, optimizer)), pickle.loads(pickle.dumps((xs, optimizer)))]
     for step in range(3, 6):
         feed(step, xs, *(other for other, _ in copies))

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from lab_runs import train_here, without_times
 from thalweg.errors import InputError
 from thalweg.lab import store, study
 from thalweg.lab.engine import Progress, Started, run_all
 from thalweg.lab.files import find_problem, find_rule_or_file
-from thalweg.lab.run import Run, data_order, run
+from thalweg.lab.run import Run, data_order
 from thalweg.lab.spec import RunSpec, environment
 
 TINY = str(Path(__file__).with_name("problem_tiny.py"))
@@ -23,16 +24,6 @@ TINY = str(Path(__file__).with_name("problem_tiny.py"))
 
 def plan(optimizers: str = "adam:lr=0.01", **options) -> study.Study:
     return study.plan(TINY, **{"optimizers": optimizers, "seeds": 1, "epochs": 2, **options})
-
-
-def train_here(spec: RunSpec) -> Run:
-    problem = find_problem(spec.problem)
-    return run(spec, problem, find_rule_or_file(spec.rule), problem.load(None), lambda epoch: None)
-
-
-def without_times(result: Run) -> Run:
-    epochs = (dataclasses.replace(e, time_seconds=0.0, time_optimizer_seconds=0.0) for e in result.epochs)
-    return dataclasses.replace(result, epochs=tuple(epochs))
 
 
 def test_orders_differ_between_epochs_and_seeds_and_are_whole() -> None:

@@ -1,6 +1,5 @@
 """Schedules where no torch argument is near: `minimize`, the command line's grammar, and the lab's runs."""
 
-import dataclasses
 import json
 import math
 import sqlite3
@@ -15,14 +14,15 @@ import pytest
 import torch
 
 import thalweg
+from lab_runs import train_here, without_times
 from thalweg.compile import numpy as reference
 from thalweg.compile.trace import trace
 from thalweg.errors import InputError
 from thalweg.lab import store, study
 from thalweg.lab.engine import run_all
-from thalweg.lab.files import find_problem, find_rule_or_file
+from thalweg.lab.files import find_problem
 from thalweg.lab.grammar import parse_optimizers
-from thalweg.lab.run import Run, data_order, run
+from thalweg.lab.run import Run, data_order
 from thalweg.lab.spec import DECIDING, RunSpec, written
 from thalweg.rules.hyper import numbers_at
 from thalweg.rules.setting import resolve
@@ -38,16 +38,6 @@ def plan(optimizers: str, **options: Any) -> study.Study:
 
 def spec_of(optimizers: str) -> RunSpec:
     return plan(optimizers).specs[0][0]
-
-
-def train_here(spec: RunSpec) -> Run:
-    problem = find_problem(spec.problem)
-    return run(spec, problem, find_rule_or_file(spec.rule), problem.load(None), lambda epoch: None)
-
-
-def without_times(result: Run) -> Run:
-    epochs = (dataclasses.replace(e, time_seconds=0.0, time_optimizer_seconds=0.0) for e in result.epochs)
-    return dataclasses.replace(result, epochs=tuple(epochs))
 
 
 def test_schedules_are_reached_from_the_package_and_not_loaded_with_it() -> None:

@@ -2,7 +2,6 @@
 
 import copy
 import inspect
-import io
 import math
 import pickle
 
@@ -11,6 +10,7 @@ import torch
 from torch.optim import lr_scheduler
 
 import thalweg.torch
+from checkpoints import through_a_file
 from thalweg.frameworks.torch.frame import NAMES as FRAME
 
 # How far our float32 and torch's may drift apart in 300 steps, relative to the largest weight. Both round each
@@ -135,13 +135,9 @@ def test_checkpoint_resumes_to_the_same_numbers(case: tuple[str, dict]) -> None:
     for _ in range(5):
         feed(ours, theirs)
         a.step()
-    buffer = io.BytesIO()
-    torch.save({"model": ours, "optimizer": a.state_dict()}, buffer)
-    buffer.seek(0)
-    loaded = torch.load(buffer, weights_only=True)
-    copies = [p.detach().clone().requires_grad_() for p in loaded["model"]]
+    copies, state = through_a_file(ours, a)
     resumed = grouped(getattr(thalweg.torch, name), copies, hyper)
-    resumed.load_state_dict(loaded["optimizer"])
+    resumed.load_state_dict(state)
     pickled_weights, pickled = pickle.loads(pickle.dumps((ours, a)))
     copied_weights, copied = copy.deepcopy((ours, a))
     for _ in range(5):

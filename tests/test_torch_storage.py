@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import io
 import pickle
 import warnings
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from torch import Tensor
 
 import thalweg.torch
 from catalogue import first_state
+from checkpoints import through_a_file
 from thalweg.compile.storage import KAHAN, Storage
 from thalweg.compile.stored import rounded, stored_step
 from thalweg.compile.trace import trace
@@ -217,13 +217,9 @@ def test_resumes_to_the_same_bits(make: Callable, dtype: torch.dtype, rounding: 
     for step in range(3):
         feed(step, xs)
         optimizer.step()
-    buffer = io.BytesIO()
-    torch.save({"model": xs, "optimizer": optimizer.state_dict()}, buffer)
-    buffer.seek(0)
-    loaded = torch.load(buffer, weights_only=True)
-    model = [x.requires_grad_() for x in loaded["model"]]
+    model, state = through_a_file(xs, optimizer)
     resumed = make(model, **options)
-    resumed.load_state_dict(loaded["optimizer"])
+    resumed.load_state_dict(state)
     for x, y in zip(xs, model, strict=True):
         theirs = resumed.state[y]
         assert {k: v.dtype for k, v in optimizer.state[x].items()} == {k: v.dtype for k, v in theirs.items()}

@@ -125,12 +125,13 @@ def bench_command(
     from thalweg.bench import groups
     from thalweg.bench.job import Sizes, run
     from thalweg.bench.table import as_document
+    from thalweg.lab.files import prepare_folder
     from thalweg.report.bench import measuring
 
     sizes = Sizes(elements, tensors, digits)
     chosen = groups.chosen(only)
     groups.check(sizes, pairs)
-    groups.prepare_output(out)
+    prepare_folder(out)
     jobs = [job for group in chosen for job in group.jobs(sizes)]
     rows = []
     with measuring(len(jobs)) as begin:

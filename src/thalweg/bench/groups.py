@@ -52,23 +52,6 @@ def check(sizes: Sizes, pairs: int) -> None:
             raise InputError(f"--{name} must be a whole number, at least {least}, got {value}: choose a larger one")
 
 
-def prepare_output(folder: Path) -> None:
-    """Make the output folder, and make sure that it can be written before minutes go by.
-
-    Raises:
-        InputError: If it cannot.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".thalweg-write-test"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(
-            f"expected a folder that can be written at '{folder}', got '{error.strerror}': name another with --out"
-        ) from error
-
-
 def table(groups: Sequence[Group], sizes: Sizes, rows: Sequence[Row]) -> Table:
     """Everything that was measured, with what it was measured on."""
     titles = {group.name: group.title(sizes) for group in groups}

@@ -94,3 +94,20 @@ def _executed(name: str, file: Path, content: bytes) -> ModuleType:
         del sys.modules[name]
         raise InputError(f"'{file}' cannot be loaded ({type(error).__name__}: {error}): mend the file") from error
     return module
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the output folder, and make sure that it can be written before any work starts.
+
+    Raises:
+        InputError: If it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".thalweg-write-test"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"expected a folder that can be written at '{folder}', got '{error.strerror}': name another with --out"
+        ) from error

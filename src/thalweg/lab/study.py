@@ -14,7 +14,7 @@ from thalweg.compile.trace import trace
 from thalweg.errors import InputError
 from thalweg.lab import spec as specs_of
 from thalweg.lab import store
-from thalweg.lab.files import find_problem, find_rule_or_file, problem_file
+from thalweg.lab.files import find_problem, find_rule_or_file, prepare_folder, problem_file
 from thalweg.lab.grammar import parse_optimizers
 from thalweg.lab.problem import Data, Problem
 from thalweg.lab.spec import RunSpec
@@ -173,15 +173,7 @@ def prepare_output(folder: Path, store_path: Path) -> None:
     Raises:
         InputError: If they cannot.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".thalweg-write-test"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(
-            f"expected a folder that can be written at '{folder}', got '{error.strerror}': name another with --out"
-        ) from error
+    prepare_folder(folder)
     store.prepare(store_path)
 
 

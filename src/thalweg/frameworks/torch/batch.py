@@ -129,10 +129,9 @@ class Batch:
 
     def select(self, everything: list[Any]) -> list[Any]:
         """The members' part of a list with an item for each parameter of the optimizer."""
-        return everything if self._is_everything(everything) else [everything[k] for k in self._positions]
-
-    def _is_everything(self, everything: list[Any]) -> bool:
-        return self._in_order and len(everything) == len(self._positions)
+        if self._in_order and len(everything) == len(self._positions):
+            return everything
+        return [everything[k] for k in self._positions]
 
     def gather(self, gradients: Sequence[Tensor | None], taken: set[int] | None = None) -> Gathered:
         """Point the kernel at this step's gradients.
@@ -198,11 +197,11 @@ class Batch:
 
     def squared_norm(self, found: Gathered, threads: int, launch: Launch) -> tuple[float, int]:
         """The sum of the squares of the gathered gradients, and how many infinities and NaNs they have."""
+        dtype = KERNEL_DTYPES[self.gradient_dtype]
         if self._norm is None:
-            self._norm = norm_table(KERNEL_DTYPES[self.gradient_dtype], self._counts)
+            self._norm = norm_table(dtype, self._counts)
             self._norm.point(0, self._table.addresses(1))
         self._norm.present(found.present)
-        dtype = KERNEL_DTYPES[self.gradient_dtype]
         return squared_norm(self._norm, dtype, threads=threads, launch=launch)
 
     def step(self, found: Gathered, plans: Sequence[Plan], threads: int, launch: Launch) -> None:

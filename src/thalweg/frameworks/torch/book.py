@@ -99,7 +99,7 @@ def sort_parameters(
             continue
         if lacking:
             entries = dict.setdefault(optimizer.state, x, {})
-            fill(plan.recipe, x, frame, entries, group, plan.hyper)
+            fill(plan.recipe, x, frame, entries, lacking, {**group, **plan.hyper})
             made.append((x, lacking))
         member = Member(x, entries, index, k, any(key in lacking for key in plan.recipe.array_keys[:1]))
         if group.get("differentiable") or k in overlapping or not walkable(x):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from thalweg.errors import InputError
+from thalweg.rules.hyper import value_at
 
 Entry = Any  # a schedule, or a tuple some of whose parts are schedules
 Entries = dict[str, Entry]
@@ -41,9 +42,7 @@ def split(arguments: Mapping[str, Any]) -> tuple[Entries, dict[str, Any]]:
 
 def at(entry: Entry, t: int) -> Any:
     """The value of an entry in step t."""
-    if isinstance(entry, tuple):
-        return tuple(at(part, t) if isinstance(part, Callable) else part for part in entry)
-    return entry(t)
+    return tuple(value_at(part, t) for part in entry) if isinstance(entry, tuple) else value_at(entry, t)
 
 
 def advance(optimizer: Any) -> list[tuple[dict[str, Any], dict[str, Any]]]:

@@ -33,14 +33,22 @@ def missing(recipe: Recipe, x: Tensor, frame: Frame, state: Mapping[str, Any]) -
 
 
 def fill(
-    recipe: Recipe, x: Tensor, frame: Frame, state: dict[str, Any], group: Mapping[str, Any], hyper: Mapping[str, Any]
+    recipe: Recipe, x: Tensor, frame: Frame, state: dict[str, Any], lacking: list[str], given: Mapping[str, Any]
 ) -> None:
-    """Give a parameter's state every entry that it lacks."""
-    lacking = missing(recipe, x, frame, state)
+    """Give a parameter's state the entries that it lacks.
+
+    Args:
+        recipe: How the parameter is stepped.
+        x: The parameter.
+        frame: Says of which type its state is.
+        state: Is filled.
+        lacking: What `missing` found.
+        given: The group's entries and the rule's hyperparameters, which states may start at.
+    """
     if "step" in lacking:
-        state["step"] = _no_steps(x, group)
+        state["step"] = _no_steps(x, given)
     numbers = {s: v for s, v in recipe.initial.items() if v != AT_THE_WEIGHTS and recipe.keys.get(s) in lacking}
-    numbers = starts(numbers, {**group, **hyper})
+    numbers = starts(numbers, given)
     for letter, key in recipe.keys.items():
         if key not in lacking:
             continue
