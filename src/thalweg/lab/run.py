@@ -5,20 +5,23 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import torch
+from torch.utils.data import DataLoader
 
+from thalweg.errors import InputError
 from thalweg.formula import Rule
 from thalweg.frameworks.torch import Optimizer
+from thalweg.lab.batches import Pass, data_order, length, moved, size, tensors_of
 from thalweg.lab.problem import Data, Problem
-from thalweg.lab.spec import RunSpec
+from thalweg.lab.spec import Phase, RunSpec
 
 EVALUATION_BATCH = 1000
-STATUSES = ("finished", "diverged", "failed")
+STATUSES = ("finished", "stopped", "diverged", "failed")
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,11 @@ class Epoch:
     Attributes:
         epoch: Counted from 1.
         train_loss: Mean loss of the batches, as they were trained on.
-        metric: Of the validation data, after the epoch.
-        loss: Of the validation data, after the epoch.
+        metric: Of the data that is reported on, after the epoch.
+        loss: Of the same.
         order_digest: A hash of the order in which the samples came.
-        time_seconds: Wall time of the training, validation left out.
+        steps: How many steps the optimizer took.
+        time_seconds: Wall time of the training, evaluation left out.
         time_optimizer_seconds: The part of it that the optimizer took.
     """
 
@@ -40,6 +44,7 @@ class Epoch:
     metric: float
     loss: float
     order_digest: str
+    steps: int
     time_seconds: float
     time_optimizer_seconds: float
 
@@ -50,10 +55,12 @@ class Run:
 
     Attributes:
         spec: What was asked for.
-        status: One of `STATUSES`: diverged means that a training loss was no finite number.
+        status: One of `STATUSES`: stopped means that a trial missed its spec's `stop`, diverged that a training loss
+            was no finite number, failed that something went wrong which another attempt may mend.
         message: Why, where it is not finished.
         epochs: One entry per whole epoch.
         weights_digest: A hash of the initial weights.
+        state_bytes: Memory of the optimizer's state in the last phase that was trained; None where none was.
     """
 
     spec: RunSpec
@@ -61,100 +68,158 @@ class Run:
     message: str
     epochs: tuple[Epoch, ...]
     weights_digest: str
+    state_bytes: int | None = None
 
 
-def run(spec: RunSpec, problem: Problem, rule: Rule, data: Data, report: Callable[[Epoch], None]) -> Run:
+def run(spec: RunSpec, problem: Problem, rules: Mapping[str, Rule], data: Data, report: Callable[[Epoch], None]) -> Run:
     """Train once.
 
     Args:
         spec: Seed, sizes and numbers.
         problem: Model, loss and metric.
-        rule: The rule that `spec` names.
-        data: What to train and validate on.
+        rules: The rules that the phases of `spec` name, by those names.
+        data: What to train and evaluate on.
         report: Called after every epoch.
+
+    Raises:
+        InputError: If the loss is no scalar tensor, or a model has nothing to train.
     """
     torch.set_num_threads(spec.threads)
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(spec.seed)
-    model = problem.model()
+    model = problem.model(spec.seed).to(spec.device)
     weights = digest_of_tensors(model)
-    initial = dict(spec.initial)
-    compile_kernel(rule, spec, initial)
-    optimizer = Optimizer(model.parameters(), rule=rule, initial=initial, **spec.arguments)
-    inputs, targets = (torch.from_numpy(a) for a in data.train)
+    train, held = (data.train, data.test) if spec.part == "final" else data.tuning
     epochs: list[Epoch] = []
+    rule, optimizer = started(model, rules, spec.phases[0])
     for number in range(1, spec.epochs + 1):
-        order = data_order(spec.seed, number, len(targets))
-        batches = torch.from_numpy(order).split(spec.batch_size)
-        loss, seconds, share = train_epoch(model, optimizer, problem, ((inputs[b], targets[b]) for b in batches))
+        for phase in (phase for phase in spec.phases[1:] if phase.first == number):
+            rule, optimizer = started(model, rules, phase)
+        passing = Pass(train, spec.batch_size, _order(spec, number, train))
+        loss, steps, seconds, stepping = train_epoch(model, optimizer, problem, _on(passing, spec.device))
         if not math.isfinite(loss):
             message = f"the training loss became {loss} in epoch {number}"
-            return Run(spec, "diverged", message, tuple(epochs), weights)
+            return Run(spec, "diverged", message, tuple(epochs), weights, state_bytes(optimizer))
         with optimizer.averaged() if rule.evaluation else nullcontext():
-            metric, validation_loss = evaluate(model, problem, data)
-        order_digest = hashlib.sha256(order.tobytes()).hexdigest()
-        epochs.append(Epoch(number, loss, metric, validation_loss, order_digest, seconds, share))
+            metric, test_loss = evaluate(model, problem, held, spec.device)
+        epochs.append(Epoch(number, loss, metric, test_loss, passing.digest(), steps, seconds, stepping))
         report(epochs[-1])
-    return Run(spec, "finished", "", tuple(epochs), weights)
+        if missed := _missed(spec, problem, epochs[-1]):
+            return Run(spec, "stopped", missed, tuple(epochs), weights, state_bytes(optimizer))
+    return Run(spec, "finished", "", tuple(epochs), weights, state_bytes(optimizer))
 
 
-def data_order(seed: int, epoch: int, samples: int) -> np.ndarray:
-    """The order of the samples in an epoch: another one every epoch, the same for every optimizer.
+def started(model: torch.nn.Module, rules: Mapping[str, Rule], phase: Phase) -> tuple[Rule, Optimizer]:
+    """A phase's rule and its optimizer, the kernel compiled, so that the clock of its first epoch does not count that.
 
-    Example:
-        >>> data_order(0, 1, 5).tolist() == data_order(0, 2, 5).tolist()
-        False
+    Raises:
+        InputError: If the model has nothing to train.
     """
-    return np.random.default_rng([seed, epoch]).permutation(samples)
+    rule, initial = rules[phase.rule], dict(phase.initial)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    if not parameters:
+        raise InputError("expected a model with parameters to train, got none: return a torch module that has some")
+    x = torch.zeros(1, dtype=parameters[0].dtype, requires_grad=True)
+    x.grad = torch.zeros_like(x)
+    Optimizer([x], rule=rule, initial=initial, **phase.arguments).step()
+    return rule, Optimizer(parameters, rule=rule, initial=initial, **phase.arguments)
 
 
-def compile_kernel(rule: Rule, spec: RunSpec, initial: dict[str, float]) -> None:
-    """Take one step of a single number, so that the clock of the first epoch does not count the compiler."""
-    x = torch.zeros(1, requires_grad=True)
-    x.grad = torch.zeros(1)
-    Optimizer([x], rule=rule, initial=initial, **spec.arguments).step()
+def _order(spec: RunSpec, epoch: int, train: Any) -> Any:
+    if isinstance(train, DataLoader):
+        return None
+    return data_order(spec.seed, epoch if spec.order == "reshuffled" else 1, length(train))
+
+
+def _on(batches: Iterable[Any], device: str) -> Iterable[Any]:
+    return batches if device == "cpu" else (moved(batch, device) for batch in batches)
+
+
+def _missed(spec: RunSpec, problem: Problem, epoch: Epoch) -> str:
+    """Why a trial stops after this epoch; nothing where it goes on, and never after the last."""
+    bar = spec.stop[epoch.epoch - 1] if epoch.epoch < min(len(spec.stop) + 1, spec.epochs) else None
+    if bar is None or (epoch.metric >= bar if problem.maximize else epoch.metric <= bar):
+        return ""
+    return f"{problem.metric_name} {epoch.metric:.4g} after epoch {epoch.epoch}, where {bar:.4g} was needed"
 
 
 def train_epoch(
-    model: torch.nn.Module,
-    optimizer: Optimizer,
-    problem: Problem,
-    batches: Iterable[tuple[torch.Tensor, torch.Tensor]],
-) -> tuple[float, float, float]:
-    """The mean loss, the seconds, and the optimizer's seconds; stops at the first loss that is not finite."""
+    model: torch.nn.Module, optimizer: Optimizer, problem: Problem, batches: Iterable[Any]
+) -> tuple[float, int, float, float]:
+    """The mean loss, the steps, the seconds, and the optimizer's seconds; stops at the first loss that is not finite.
+
+    Raises:
+        InputError: If there is no batch, or the loss is no scalar tensor.
+    """
     model.train()
-    total, samples, stepping = 0.0, 0, 0.0
+    total, samples, steps, stepping = 0.0, 0, 0, 0.0
     start = time.perf_counter()
-    for inputs, targets in batches:
+    for batch in batches:
         optimizer.zero_grad()
-        loss = problem.loss(model(inputs), targets)
+        loss = problem.loss(model, batch)
+        check_scalar(loss, "loss")
         loss.backward()
         before = time.perf_counter()
         optimizer.step()
         stepping += time.perf_counter() - before
-        total += loss.item() * len(targets)
-        samples += len(targets)
+        held = size(batch)
+        total += loss.item() * held
+        samples += held
+        steps += 1
         if not math.isfinite(total):
             break
-    return total / samples, time.perf_counter() - start, stepping
+    if not samples:
+        raise InputError("expected at least one batch, got an empty data set or loader: give it some data")
+    return total / samples, steps, time.perf_counter() - start, stepping
 
 
-def evaluate(model: torch.nn.Module, problem: Problem, data: Data) -> tuple[float, float]:
-    """Mean metric and mean loss over the validation data."""
+def check_scalar(value: Any, name: str) -> None:
+    """Refuse what is no tensor with exactly one element.
+
+    Raises:
+        InputError: If it is not one.
+    """
+    if not isinstance(value, torch.Tensor) or value.numel() != 1:
+        got = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
+        raise InputError(f"expected the {name} of a batch as a scalar tensor, got {got}: return its mean")
+
+
+def evaluate(model: torch.nn.Module, problem: Problem, part: Any, device: str = "cpu") -> tuple[float, float]:
+    """Mean metric and mean loss over a part of the data; the loss twice where the problem has no metric of its own.
+
+    Raises:
+        InputError: If the part is empty, or loss or metric no scalar.
+    """
     model.eval()
-    metric, loss = 0.0, 0.0
-    inputs, targets = (torch.from_numpy(a) for a in data.validation)
+    metric, loss, samples = 0.0, 0.0, 0
     with torch.no_grad():
-        for x, y in zip(inputs.split(EVALUATION_BATCH), targets.split(EVALUATION_BATCH), strict=True):
-            output = model(x)
-            metric += problem.metric(output, y).item() * len(y)
-            loss += problem.loss(output, y).item() * len(y)
-    return metric / len(targets), loss / len(targets)
+        for batch in _on(Pass(part, EVALUATION_BATCH, None), device):
+            held = size(batch)
+            loss += _number(problem.loss(model, batch), "loss") * held
+            if problem.metric is not None:
+                metric += _number(problem.metric(model, batch), "metric") * held
+            samples += held
+    if not samples:
+        raise InputError("expected at least one batch to evaluate on, got none: give the loader some data")
+    return (metric if problem.metric else loss) / samples, loss / samples
+
+
+def _number(value: Any, name: str) -> float:
+    if isinstance(value, int | float):
+        return float(value)
+    check_scalar(value, name)
+    return value.item()
 
 
 def digest_of_tensors(model: torch.nn.Module) -> str:
     """A hash of every weight of a model."""
     digest = hashlib.sha256()
     for name, tensor in model.state_dict().items():
-        digest.update(name.encode() + tensor.detach().contiguous().numpy().tobytes())
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def state_bytes(optimizer: Optimizer) -> int:
+    """Memory of an optimizer's state: its tensors' bytes, step numbers left out."""
+    states = ({k: v for k, v in state.items() if k != "step"} for state in optimizer.state.values())
+    return sum(tensor.numel() * tensor.element_size() for state in states for tensor in tensors_of(state))

@@ -19,7 +19,34 @@ from thalweg.schedules import parse
 
 PACKAGE = Path(__file__).parents[1]
 # What turns a spec into numbers, besides the problem, the data and the rule's program.
-DECIDING = ("formula", "schedules", "compile", "sweep", "frameworks/torch", "lab/run.py")
+DECIDING = ("formula", "schedules", "compile", "sweep", "frameworks/torch", "lab/run.py", "lab/batches.py")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One optimizer of a run, from one of its epochs on: most runs have one phase, a switch has several.
+
+    At a switch the next optimizer starts with a state of its own, at its first step: nothing of the old state stays.
+
+    Attributes:
+        first: The epoch that it begins with, counted from 1.
+        rule: The rule's name, or the path of its file.
+        rule_digest: A hash of the rule's programs, that of its evaluation weights included.
+        hyper: Every hyperparameter and its number, or the text of the schedule that it follows, sorted by name. A
+            schedule counts the optimizer's steps: 1 in its first batch, and on through all its epochs.
+        initial: States and the number that each starts at, sorted by name; not those that start at the weights.
+    """
+
+    first: int
+    rule: str
+    rule_digest: str
+    hyper: tuple[tuple[str, float | str], ...]
+    initial: tuple[tuple[str, float], ...]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The hyperparameters as an optimizer takes them."""
+        return {name: parse(value) if isinstance(value, str) else value for name, value in self.hyper}
 
 
 @dataclass(frozen=True)
@@ -28,19 +55,19 @@ class RunSpec:
 
     Attributes:
         problem: The problem's name, or the path of its file.
-        problem_digest: A hash of the problem file's bytes.
+        problem_digest: A hash of what defines the problem.
         source: The `--data` argument, or None for the problem's own data.
         data_digest: A hash of the data.
-        rule: The rule's name, or the path of its file.
-        rule_digest: A hash of the rule's programs, that of its evaluation weights included.
-        hyper: Every hyperparameter and its number, or the text of the schedule that it follows, sorted by name. A
-            schedule counts the optimizer's steps: 1 in the first batch, and on through all epochs.
-        initial: States and the number that each starts at, sorted by name; not those that start at the weights.
+        part: `"final"` to train on all training data and report on test data, `"tuning"` for a trial on its own split.
+        phases: The optimizers, by the epoch that each begins with.
         seed: Decides the initial weights, the data orders and the noise of dropout.
         epochs: Passes over the training data.
-        batch_size: Samples per step.
+        batch_size: Samples per step; None for all of them.
+        order: `"reshuffled"` for another data order every epoch, `"repeated"` for the first epoch's in all of them.
+        stop: For every epoch the metric that a trial must reach at its end to go on; None where it always may.
         dtype: Of the parameters.
         backend: What computes the steps.
+        device: Where: `"cpu"`, or torch's name of another.
         threads: Of torch and of the kernel.
         torch: Torch's version.
         processor: The kind of CPU.
@@ -51,15 +78,16 @@ class RunSpec:
     problem_digest: str
     source: str | None
     data_digest: str
-    rule: str
-    rule_digest: str
-    hyper: tuple[tuple[str, float | str], ...]
-    initial: tuple[tuple[str, float], ...]
+    part: str
+    phases: tuple[Phase, ...]
     seed: int
     epochs: int
-    batch_size: int
+    batch_size: int | None
+    order: str
+    stop: tuple[float | None, ...]
     dtype: str
     backend: str
+    device: str
     threads: int
     torch: str
     processor: str
@@ -68,13 +96,9 @@ class RunSpec:
     @property
     def key(self) -> str:
         """A hash of what decides the run; where a file lies does not, what is in it does."""
-        deciding = {k: v for k, v in asdict(self).items() if k not in ("problem", "source", "rule")}
-        return digest_of(json.dumps(deciding, sort_keys=True))
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The hyperparameters as an optimizer takes them."""
-        return {name: parse(value) if isinstance(value, str) else value for name, value in self.hyper}
+        deciding = {k: v for k, v in asdict(self).items() if k not in ("problem", "source")}
+        phases = [{k: v for k, v in phase.items() if k != "rule"} for phase in deciding.pop("phases")]
+        return digest_of(json.dumps({**deciding, "phases": phases}, sort_keys=True))
 
 
 def written(hyper: Mapping[str, Value]) -> dict[str, float | str]:
