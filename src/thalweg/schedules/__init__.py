@@ -63,11 +63,12 @@ __all__ = [
 ]
 
 
-def parse(text: str) -> Schedule:
+def parse(text: str, steps: int | None = None) -> Schedule:
     """The schedule that a text describes, such as one prints itself; a number alone is `constant`.
 
     Args:
         text: Names of the catalogue called with numbers and further schedules. Nothing in it is executed.
+        steps: How long it all lasts: what a schedule takes as its `steps` where the text gives none.
 
     Raises:
         InputError: If it does not read as a schedule, names an unknown one, or gives it wrong parameters.
@@ -75,8 +76,10 @@ def parse(text: str) -> Schedule:
     Example:
         >>> parse("warmup(100, cosine(peak=1e-3, steps=900))")
         warmup(100, cosine(0.001, 900))
+        >>> parse("warmup(100, cosine(1e-3))", steps=1000)
+        warmup(100, cosine(0.001, 900))
         >>> parse("cosin(1e-3, 10)")
         Traceback (most recent call last):
         thalweg.errors.InputError: there is no schedule 'cosin': did you mean 'cosine'? known: constant, step, ...
     """
-    return read(text, SCHEDULES)
+    return read(text, SCHEDULES, steps)
