@@ -1,6 +1,6 @@
 """Thalweg: every optimizer written once, as fast as memory, and a lab that says which one to use.
 
-Importing it imports no framework: `thalweg.torch`, `.optax`, `.keras` and `.schedules` load when first used.
+Importing it imports no framework: `thalweg.torch`, `.optax`, `.keras`, `.compare` and the others load when first used.
 
 Example:
     >>> import thalweg
@@ -25,6 +25,8 @@ _LAZY = {
     "keras": ("thalweg.keras", None),
     "schedules": ("thalweg.schedules", None),
     "state": ("thalweg.state", None),
+    "compare": ("thalweg.notebook", "compare"),
+    "find_lr": ("thalweg.lab.rate", "find_lr"),
     "minimize": ("thalweg.frameworks.numpy", "minimize"),
 }
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -19,7 +21,8 @@ def check(problem: Problem, data: Data, seed: int, batch_size: int | None) -> st
     """Try a problem on one batch of every part, before any long work.
 
     Returns:
-        A hash of the initial weights and of the first loss: what the functions do, whatever their text.
+        A hash of the initial weights, of the first losses and metrics, and of the functions' text where there is one:
+        it stands for a problem that no file defines.
 
     Raises:
         InputError: If model, loss or metric do not fit together, or the first loss is no finite number.
@@ -32,11 +35,16 @@ def check(problem: Problem, data: Data, seed: int, batch_size: int | None) -> st
             raise InputError(f"expected model(seed) to give a torch module, got {type(model).__name__}: return one")
         weights = digest_of_tensors(model)
         parts = {"train": data.train, "test": data.test, "validation": data.tuning[1]}
-        first = 0.0
-        for name, part in parts.items():
-            loss = _check_batch(problem, model, first_batch(part, batch_size), name)
-            first = loss if name == "train" else first
-    return hashlib.sha256(f"{weights} {first!r}".encode()).hexdigest()
+        measured = [_check_batch(problem, model, first_batch(part, batch_size), name) for name, part in parts.items()]
+    return hashlib.sha256(f"{weights} {measured!r} {_text(problem)}".encode()).hexdigest()
+
+
+def _text(problem: Problem) -> str:
+    texts = []
+    for function in (problem.model, problem.loss, problem.metric):
+        with suppress(OSError, TypeError):  # made by a class, in C, or at a prompt
+            texts.append(inspect.getsource(function) if function else "")
+    return "\n".join(texts)
 
 
 def first_batch(part: Any, batch_size: int | None) -> Any:
@@ -51,7 +59,7 @@ def first_batch(part: Any, batch_size: int | None) -> Any:
     raise InputError("expected at least one batch, got an empty data set or loader: give it some data")
 
 
-def _check_batch(problem: Problem, model: torch.nn.Module, batch: Any, part: str) -> float:
+def _check_batch(problem: Problem, model: torch.nn.Module, batch: Any, part: str) -> tuple[float, float]:
     loss = _tried(f"loss(model, batch) on a {part} batch", lambda: problem.loss(model, batch))
     check_scalar(loss, "loss")
     value = loss.item()
@@ -63,14 +71,15 @@ def _check_batch(problem: Problem, model: torch.nn.Module, batch: Any, part: str
         if not loss.requires_grad:
             raise InputError("expected a loss that depends on the model's weights, got one without gradient: use model")
         _tried("the loss's backward pass", loss.backward)
-    if problem.metric is not None:
-        with torch.no_grad():
-            metric = _tried(f"metric(model, batch) on a {part} batch", lambda: problem.metric(model, batch))
-        if not isinstance(metric, int | float):
-            check_scalar(metric, "metric")
     if size(batch) < 1:
         raise InputError(f"expected at least one sample in a {part} batch, got none: give it some data")
-    return value
+    if (measure := problem.metric) is None:
+        return value, value
+    with torch.no_grad():
+        metric = _tried(f"metric(model, batch) on a {part} batch", lambda: measure(model, batch))
+    if not isinstance(metric, int | float):
+        check_scalar(metric, "metric")
+    return value, float(metric)
 
 
 def _tried(what: str, function: Callable[[], Any]) -> Any:

@@ -101,8 +101,8 @@ def contenders(problem: Problem, optimizers: str | None, epochs: int, steps: int
         steps: Of an epoch: a schedule that does not say how long it lasts lasts as long as its optimizer trains.
 
     Raises:
-        InputError: If a name or an argument is unknown, a number out of range, a switch comes after the last epoch, or a
-            learning rate is 0, which trains nothing.
+        InputError: If a name or an argument is unknown, a number out of range, a switch comes after the last epoch, or
+            a learning rate is 0, which trains nothing.
     """
     if optimizers is not None:
         return _by_rule([_contender(text, pieces, epochs, steps) for text, pieces in parse_optimizers(optimizers)])

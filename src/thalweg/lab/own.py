@@ -35,7 +35,7 @@ def from_module(module: ModuleType, path: str) -> Problem:
             "`thalweg new problem` writes a file to start from"
         )
     constants = {name: given[name] for name in CONSTANTS if name in given}
-    _check_constants(constants, path)
+    check_constants(constants, path)
     for name, parameters in (("model", 1), ("data", 1), ("loss", 2), ("metric", 2)):
         if name in given:
             _check_arguments(given[name], name, parameters)
@@ -44,7 +44,16 @@ def from_module(module: ModuleType, path: str) -> Problem:
     return described(Path(path).stem, summary, functions, constants)
 
 
-def _check_constants(constants: Mapping[str, Any], path: str) -> None:
+def check_constants(constants: Mapping[str, Any], path: str) -> None:
+    """Refuse constants of a problem that are none of their kind.
+
+    Args:
+        constants: Some of `CONSTANTS`.
+        path: The problem's file or name, for messages.
+
+    Raises:
+        InputError: If one is not what it must be.
+    """
     kinds = {
         "MAXIMIZE": ("True or False", lambda v: isinstance(v, bool)),
         "EPOCHS": ("a whole number above 0", _is_count),
@@ -55,7 +64,7 @@ def _check_constants(constants: Mapping[str, Any], path: str) -> None:
     for name, value in constants.items():
         expected, fits = kinds[name]
         if not fits(value):
-            raise InputError(f"expected {name} of '{path}' to be {expected}, got {value!r}: mend the file")
+            raise InputError(f"expected {name} of '{path}' to be {expected}, got {value!r}: change it")
 
 
 def _is_count(value: Any) -> bool:

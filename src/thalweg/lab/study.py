@@ -1,38 +1,64 @@
-"""A comparison: from what was asked for to specs, and from the stored runs to a table."""
+"""A study: from what was asked for to specs, and from the runs that are known to those that are still wanted."""
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from thalweg.compile.trace import trace
-from thalweg.errors import InputError
-from thalweg.formula import AT_THE_WEIGHTS
+from thalweg.errors import InputError, did_you_mean
+from thalweg.lab import batches, space, tuning
 from thalweg.lab import spec as specs_of
-from thalweg.lab import store
-from thalweg.lab.files import find_problem, find_rule_or_file, names_file, prepare_folder, problem_file
-from thalweg.lab.grammar import parse_optimizers
+from thalweg.lab.check import check
+from thalweg.lab.contender import Contender, contenders, with_hyper
+from thalweg.lab.files import find_problem, prepare_folder, problem_digest
 from thalweg.lab.problem import Data, Problem
 from thalweg.lab.spec import RunSpec
-from thalweg.lab.table import Comparison, EpochSummary, Row
-from thalweg.rules.hyper import numbers_at, starts
-from thalweg.rules.setting import Setting, resolve, setting
 
-THREADS = 1  # per run: results then do not depend on how many processors a machine has
+TUNING_SEED = 10_000  # of every trial: the seeds of the table, which count from 0, are fresh to what tuning chose
+ORDERS = ("reshuffled", "repeated")
 
 
 @dataclass(frozen=True)
-class Contender:
-    """One optimizer of a comparison: how the table calls it, how to find its rule, and its hyperparameters."""
+class Request:
+    """What the command line, or a call from Python, asks for; None where the problem decides.
 
-    label: str
-    rule: str
-    setting: Setting
+    Attributes:
+        problem: A problem's name, or a Python file.
+        optimizers: In the command line's grammar. Schedules count the optimizer's steps.
+        epochs: Passes over the training data.
+        batch_size: Samples per step.
+        seeds: How many runs a row of the table has.
+        source: Where the data is.
+        order: `"reshuffled"` for another data order every epoch, `"repeated"` for the same in all.
+        target: The metric that counts as reached.
+        tune: The tuning budget of every optimizer, in whole trials; 0 for no tuning.
+        sampler: How trials are drawn.
+        hyper: The hyperparameters that are tuned.
+        ranges: Their ranges where other ones are wanted, as `lr=1e-5:10,eps=1e-9:1`.
+        lr: `"auto"` to let the learning-rate finder choose the rate of every optimizer.
+        threads: Of every run.
+        device: Where runs are trained.
+    """
+
+    problem: str = "mnist-cnn"
+    optimizers: str | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    seeds: int = 3
+    source: str | None = None
+    order: str = "reshuffled"
+    target: float | None = None
+    tune: int = 0
+    sampler: str = "qmc"
+    hyper: str = "lr"
+    ranges: str | None = None
+    lr: str | None = None
+    threads: int = 1
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -41,144 +67,216 @@ class Study:
 
     Attributes:
         problem: What is trained.
-        data: What it is trained on.
-        contenders: The optimizers.
-        seeds: One run per contender and seed.
+        data: What it is trained on, as the first seed has it.
+        contenders: The optimizers, with schedules as long as the runs of the table.
+        in_trials: The same with schedules as long as a trial.
+        plans: For every contender how it is tuned; empty without tuning.
+        seeds: One run per contender, setting and seed.
         epochs: Passes over the training data.
         batch_size: Samples per step.
-        specs: For every contender its runs, in the order of the seeds.
+        target: The metric that counts as reached.
+        steps: Of a run of the table.
+        common: What all specs share.
+        digests: For every seed the hash of its data.
     """
 
     problem: Problem
     data: Data
     contenders: tuple[Contender, ...]
+    in_trials: tuple[Contender, ...]
+    plans: tuple[tuning.Plan, ...]
     seeds: tuple[int, ...]
     epochs: int
-    batch_size: int
-    specs: tuple[tuple[RunSpec, ...], ...]
-
-    @property
-    def in_order(self) -> list[RunSpec]:
-        """Every spec once, seed by seed, so that an early look at the table has every optimizer."""
-        return list(dict.fromkeys(by_seed[k] for k in range(len(self.seeds)) for by_seed in self.specs))
+    batch_size: int | None
+    target: float | None
+    steps: int
+    common: Mapping[str, Any]
+    digests: Mapping[int, str]
 
 
-def plan(
-    problem: str,
-    *,
-    optimizers: str | None = None,
-    epochs: int | None = None,
-    batch_size: int | None = None,
-    seeds: int = 3,
-    source: str | None = None,
-) -> Study:
-    """A study from what the command line says; everything that can be wrong with it is refused here.
+def plan(request: Request, problem: Problem | None = None) -> Study:
+    """A study from what was asked; everything that can be wrong with it is refused here.
 
     Args:
-        problem: A problem's name, or a Python file.
-        optimizers: In the command line's grammar; None for the problem's own. Schedules count the optimizer's steps.
-        epochs: None for the problem's own.
-        batch_size: None for the problem's own.
-        seeds: How many.
-        source: Where the data is; None for the problem's own.
+        request: What was asked.
+        problem: A problem that is no file and not the lab's; `request.problem` is then only its name.
 
     Raises:
-        InputError: If anything is unknown or out of range.
+        InputError: If anything is unknown or out of range, or the problem fails on its first batch.
     """
-    found = find_problem(problem)
-    chosen = contenders(found, optimizers)
-    epochs = _positive("epochs", found.epochs if epochs is None else epochs)
-    batch_size = _positive("batch-size", found.batch_size if batch_size is None else batch_size)
-    numbers = tuple(range(_positive("seeds", seeds)))
-    data = found.load(source)
-    for contender in chosen:
-        _check_schedules(contender, epochs * math.ceil(len(data.train[1]) / batch_size))
-    common = {
-        "problem": problem,
-        "problem_digest": specs_of.file_digest(problem_file(problem)),
-        "source": source,
-        "data_digest": data.digest,
+    _check(request)
+    found = problem or find_problem(request.problem)
+    epochs = _positive("epochs", request.epochs, found.epochs)
+    size = request.batch_size if request.batch_size is None else _positive("batch-size", request.batch_size, 1)
+    size = found.batch_size if size is None else size
+    seeds = tuple(range(request.seeds))
+    data = found.load(request.source, seeds[0])
+    behaviour = check(found, data, seeds[0], size)
+    steps, trial_steps = (batches.steps(part, size) for part in (data.train, data.tuning[0]))
+    chosen = contenders(found, request.optimizers, epochs, steps)
+    in_trials = contenders(found, request.optimizers, epochs, trial_steps)
+    plans = _tuning_plans(request, found, in_trials, epochs, trial_steps) if request.tune else ()
+    others = {seed: found.load(request.source, seed).digest for seed in _seeds(seeds, request)[1:]}
+    return Study(
+        problem=found,
+        data=data,
+        contenders=chosen,
+        in_trials=in_trials,
+        plans=plans,
+        seeds=seeds,
+        epochs=epochs,
+        batch_size=size,
+        target=found.target if request.target is None else request.target,
+        steps=epochs * steps,
+        common=_common(request, epochs, size, behaviour if problem else problem_digest(request.problem)),
+        digests={seeds[0]: data.digest, **others},
+    )
+
+
+def _seeds(seeds: tuple[int, ...], request: Request) -> tuple[int, ...]:
+    return (*seeds, TUNING_SEED) if request.tune or request.lr else seeds
+
+
+def _common(request: Request, epochs: int, batch_size: int | None, digest: str) -> dict[str, Any]:
+    return {
+        "problem": request.problem,
+        "problem_digest": digest,
+        "source": request.source,
         "epochs": epochs,
         "batch_size": batch_size,
+        "order": request.order,
         "dtype": "float32",
         "backend": "numba",
-        "threads": THREADS,
+        "device": request.device,
+        "threads": request.threads,
         "torch": version("torch"),
         "processor": specs_of.processor(),
         "code_digest": specs_of.code_digest(),
     }
-    all_specs = tuple(tuple(_spec(c, seed, common) for seed in numbers) for c in chosen)
-    return Study(found, data, chosen, numbers, epochs, batch_size, all_specs)
 
 
-def _positive(name: str, value: int) -> int:
-    if value < 1:
+def _positive(name: str, value: int | None, usual: int) -> int:
+    if value is not None and value < 1:
         raise InputError(f"--{name} must be a whole number above 0, got {value}: choose at least 1")
-    return value
+    return usual if value is None else value
 
 
-def contenders(problem: Problem, optimizers: str | None) -> tuple[Contender, ...]:
-    """The optimizers to compare, each refused here if it cannot train.
+def _check(request: Request) -> None:
+    _positive("seeds", request.seeds, 1)
+    _positive("threads", request.threads, 1)
+    if request.tune < 0:
+        raise InputError(f"--tune must be a whole number of trials, got {request.tune}: choose 0 for none, or 10, say")
+    if request.order not in ORDERS:
+        raise InputError(f"there is no order '{request.order}': {did_you_mean(request.order, list(ORDERS))}")
+    if request.lr not in (None, "auto"):
+        raise InputError(
+            f"expected --lr auto, got '{request.lr}': write a learning rate at its optimizer, as in adam:lr=1e-3"
+        )
+    if request.device != "cpu":
+        raise InputError(f"expected --device cpu, got '{request.device}': other devices are not supported yet")
 
-    Raises:
-        InputError: If a name or an argument is unknown, or a number out of range; a learning rate of 0 trains nothing.
+
+def _tuning_plans(
+    request: Request, problem: Problem, tuned: Sequence[Contender], epochs: int, steps: int
+) -> tuple[tuning.Plan, ...]:
+    known = {_base(name) for contender in tuned for name in contender.hyper}
+    plan = partial(
+        tuning.Plan,
+        sampler=request.sampler,
+        trials=request.tune,
+        epochs=epochs,
+        steps_per_epoch=steps,
+        seed=TUNING_SEED,
+        maximize=problem.maximize,
+    )
+    return tuple(plan(ranges=_ranges(contender, request, known)) for contender in tuned)
+
+
+def _ranges(contender: Contender, request: Request, known: set[str]) -> dict[str, space.Range]:
+    """Where each hyperparameter is looked for; at a switch `lr@6` has the range of `lr`."""
+    own = dict.fromkeys(map(_base, contender.hyper))
+    try:
+        found = space.ranges(own, request.hyper, request.ranges or "", known)
+    except InputError as error:
+        raise InputError(f"'{contender.label}' cannot be tuned: {error}") from error
+    return {name: found[_base(name)] for name in contender.hyper if _base(name) in found}
+
+
+def _base(name: str) -> str:
+    return name.partition("@")[0]
+
+
+def _spec(study: Study, contender: Contender, seed: int, part: str, stop: tuple[float | None, ...] = ()) -> RunSpec:
+    digest = study.digests[seed]
+    return RunSpec(phases=contender.phases, seed=seed, part=part, stop=stop, data_digest=digest, **study.common)
+
+
+def final_specs(study: Study, contender: Contender) -> tuple[RunSpec, ...]:
+    """The runs of a row of the table, in the order of the seeds."""
+    return tuple(_spec(study, contender, seed, "final") for seed in study.seeds)
+
+
+def trial_spec(study: Study, place: int, proposal: tuning.Proposal) -> RunSpec:
+    """The run of one trial of the contender at a place."""
+    return _spec(study, with_hyper(study.in_trials[place], proposal.hyper), TUNING_SEED, "tuning", proposal.stop)
+
+
+Found = Mapping[str, Mapping[str, Any]]  # runs that have ended, by their keys, as the store gives them
+
+
+def tried(study: Study, place: int, found: Found) -> tuning.Replay:
+    """How far the tuning of the contender at a place has come."""
+    return tuning.replay(study.plans[place], partial(_lookup, study, place, found))
+
+
+def _lookup(study: Study, place: int, found: Found, proposal: tuning.Proposal) -> tuning.Tried | None:
+    run = found.get(trial_spec(study, place, proposal).key)
+    return run and tuning.Tried(run["status"], tuple(epoch["metric"] for epoch in run["epochs"]))
+
+
+def tuned(study: Study, place: int, found: Found) -> Contender | None:
+    """The contender at a place with the settings that tuning chose; None before it is done, or where it found none."""
+    replay = tried(study, place, found)
+    best = tuning.best(study.plans[place], replay) if replay.done else None
+    return None if best is None else with_hyper(study.contenders[place], best)
+
+
+def wanted(study: Study, found: Found) -> list[tuple[str, RunSpec]]:
+    """The runs that can be made now and are not known yet, each with its label, in the order in which to begin.
+
+    Seed by seed, so that an early look at the table has every optimizer; then the trials; then the tuned rows.
     """
-    if optimizers is not None:
-        return _by_rule(tuple(_contender(*parsed) for parsed in parse_optimizers(optimizers)))
-    own = [(label, parse_optimizers(text)[0]) for label, text in problem.optimizers]
-    return tuple(_contender(label, name, arguments) for label, (_, name, arguments) in own)
+    rows = [(c.label, final_specs(study, c)) for c in study.contenders]
+    trials: list[tuple[str, RunSpec]] = []
+    best: list[tuple[str, tuple[RunSpec, ...]]] = []
+    for place in range(len(study.plans)):
+        label, replay = study.contenders[place].label, tried(study, place, found)
+        trials += [(f"{label}, trial", trial_spec(study, place, p)) for p in replay.missing]
+        if chosen := tuned(study, place, found):
+            best.append((f"{label}, tuned", final_specs(study, chosen)))
+    every = [*_by_seed(rows), *trials, *_by_seed(best)]
+    return [*{spec.key: (label, spec) for label, spec in every if spec.key not in found}.values()]
 
 
-def _by_rule(chosen: tuple[Contender, ...]) -> tuple[Contender, ...]:
-    """The same, a rule of a file labelled by its own name instead of the file's, unless two would be labelled alike."""
-    labels = [c.setting.rule.name + c.label[len(c.rule) :] if names_file(c.rule) else c.label for c in chosen]
-    return tuple(
-        replace(c, label=label) if labels.count(label) == 1 else c for c, label in zip(chosen, labels, strict=True)
-    )
+def _by_seed(rows: Sequence[tuple[str, Sequence[RunSpec]]]) -> list[tuple[str, RunSpec]]:
+    count = max((len(specs) for _, specs in rows), default=0)
+    return [(label, specs[k]) for k in range(count) for label, specs in rows]
 
 
-def _contender(label: str, name: str, arguments: Mapping[str, Any]) -> Contender:
-    chosen = setting(find_rule_or_file(name), arguments) if names_file(name) else resolve(name, arguments)
-    trace(chosen.rule)
-    if chosen.hyper.get("lr") == 0:
-        raise InputError(f"lr of '{label}' must be above 0, got 0, which trains nothing: choose a learning rate")
-    if chosen.rule.point is not None:
-        raise InputError(
-            f"rule '{chosen.rule.name}' wants its gradient at another point than the parameters, which training does "
-            "not give: use 'nesterov', the same method in other variables"
-        )
-    return Contender(label, name if names_file(name) else chosen.rule.name, chosen)
+def expected_epochs(study: Study) -> int:
+    """How many epochs the whole study trains, its extra trials left out: what the progress bar counts to."""
+    rows = len(study.contenders) * len(study.seeds) * study.epochs
+    return rows + sum(plan.trials * plan.epochs for plan in study.plans) + (rows if study.plans else 0)
 
 
-def _check_schedules(contender: Contender, steps: int) -> None:
-    """Refuse a schedule that leaves its hyperparameter's range in a step of the run, or trains nothing in all."""
-    rule, hyper = contender.setting.rule, contender.setting.hyper
-    scheduled = {name: value for name, value in hyper.items() if callable(value)}
-    if not scheduled:
-        return
-    rates = {numbers_at(rule, scheduled, t).get("lr") for t in range(1, steps + 1)}
-    if rates == {0}:
-        raise InputError(
-            f"lr of '{contender.label}' must be above 0 in some step, got 0 in all {steps}, which trains nothing: "
-            "choose a schedule with a learning rate"
-        )
+def with_rates(study: Study, rates: Sequence[float]) -> Study:
+    """The same with another learning rate for every contender."""
+    pairs = [(with_hyper(c, {"lr": r}), with_hyper(t, {"lr": r})) for c, t, r in _both(study, rates)]
+    return replace(study, contenders=tuple(c for c, _ in pairs), in_trials=tuple(t for _, t in pairs))
 
 
-def _spec(contender: Contender, seed: int, common: Mapping[str, Any]) -> RunSpec:
-    chosen = contender.setting
-    return RunSpec(
-        rule=contender.rule,
-        rule_digest=specs_of.rule_digest(chosen.rule),
-        hyper=tuple(sorted(specs_of.written(chosen.hyper).items())),
-        initial=tuple(sorted(_numbers_at_first(chosen).items())),
-        seed=seed,
-        **common,
-    )
-
-
-def _numbers_at_first(chosen: Setting) -> dict[str, float]:
-    """What states start at, but for those that start at the weights, which a run's seed decides."""
-    return starts({s: v for s, v in chosen.initial.items() if v != AT_THE_WEIGHTS}, chosen.hyper)
+def _both(study: Study, rates: Sequence[float]) -> list[tuple[Contender, Contender, float]]:
+    return list(zip(study.contenders, study.in_trials, rates, strict=True))
 
 
 def prepare_output(folder: Path, store_path: Path) -> None:
@@ -187,82 +285,7 @@ def prepare_output(folder: Path, store_path: Path) -> None:
     Raises:
         InputError: If they cannot.
     """
+    from thalweg.lab import store
+
     prepare_folder(folder)
     store.prepare(store_path)
-
-
-def comparison(study: Study, store_path: Path) -> Comparison:
-    """The table of a study, out of the store."""
-    found = store.find(store_path, [spec.key for spec in study.in_order])
-    rows, runs = [], []
-    for contender, by_seed in zip(study.contenders, study.specs, strict=True):
-        own = [found[spec.key] for spec in by_seed if spec.key in found]
-        rows.append(_row(contender, study, own))
-        runs += [_plain(contender, run) for run in own]
-    return Comparison(
-        problem=study.problem.name,
-        summary=study.problem.summary,
-        data=study.data.name,
-        metric=study.problem.metric_name,
-        epochs=study.epochs,
-        batch_size=study.batch_size,
-        rows=tuple(rows),
-        environment=specs_of.environment(),
-        runs=tuple(runs),
-    )
-
-
-def settings_of(contender: Contender) -> dict[str, Any]:
-    """Every hyperparameter, schedules as text, and as `s_0` every start of a state other than zero."""
-    chosen = contender.setting
-    own = _numbers_at_first(chosen)
-    other = {f"{s}_0": v for s, v in own.items() if v and not isinstance(chosen.initial[s], str)}
-    return {**specs_of.written(chosen.hyper), **other}
-
-
-def _row(contender: Contender, study: Study, runs: Sequence[Mapping[str, Any]]) -> Row:
-    epochs = [e for run in runs for e in run["epochs"]]
-    seconds = [sum(e["time_seconds"] for e in run["epochs"]) for run in runs if run["status"] == "finished"]
-    total = sum(e["time_seconds"] for e in epochs)
-    return Row(
-        optimizer=contender.label,
-        rule=contender.setting.rule.name,
-        settings=settings_of(contender),
-        seeds=tuple(run["spec"]["seed"] for run in runs),
-        statuses=tuple(run["status"] for run in runs),
-        epochs=tuple(_summary(number, runs) for number in range(1, study.epochs + 1)),
-        time_seconds=statistics.fmean(seconds) if seconds else 0.0,
-        time_optimizer_share=sum(e["time_optimizer_seconds"] for e in epochs) / total if total else 0.0,
-    )
-
-
-def _summary(number: int, runs: Sequence[Mapping[str, Any]]) -> EpochSummary:
-    reached = [e for run in runs for e in run["epochs"] if e["epoch"] == number]
-    metric, loss = ([e[name] for e in reached if e[name] is not None] for name in ("metric", "loss"))
-    return EpochSummary(number, _mean(metric), _spread(metric), _mean(loss), _spread(loss))
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return statistics.fmean(values) if values else None
-
-
-def _spread(values: Sequence[float]) -> float | None:
-    return statistics.stdev(values) if len(values) > 1 else None
-
-
-def _plain(contender: Contender, run: Mapping[str, Any]) -> dict[str, Any]:
-    orders = [e["order_digest"] for e in run["epochs"]]
-    return {
-        "optimizer": contender.label,
-        "rule": contender.setting.rule.name,
-        "settings": settings_of(contender),
-        "seed": run["spec"]["seed"],
-        "status": run["status"],
-        "message": run["message"],
-        "key": run["key"],
-        "weights_digest": run["weights_digest"],
-        "order_digest": specs_of.digest_of("".join(orders)),
-        "epochs": run["epochs"],
-        "time_seconds": sum(e["time_seconds"] for e in run["epochs"]),
-        "time_optimizer_seconds": sum(e["time_optimizer_seconds"] for e in run["epochs"]),
-    }

@@ -1,0 +1,51 @@
+"""`thalweg rules` and `thalweg show`: the catalogue, and what a rule looks like in every form."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+WIDE = 110  # columns from which on a third column leaves room for the second
+
+
+class Form(StrEnum):
+    """What `show` can print a rule as."""
+
+    formula = "formula"
+    program = "program"
+    numpy = "numpy"
+    numba = "numba"
+    latex = "latex"
+
+
+def rules() -> None:
+    """List the catalogue: every rule, what it is, and in a wide terminal where it comes from."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from thalweg.compile.show import first_sentence
+    from thalweg.rules import RULES
+
+    console = Console()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("rule", no_wrap=True)
+    table.add_column("what it does")
+    with_source = console.width >= WIDE
+    if with_source:
+        table.add_column("source")
+    for name, rule in RULES.items():
+        table.add_row(name, first_sentence(rule), *((rule.source,) if with_source else ()))
+    console.print(table)
+
+
+def show(
+    rule: Annotated[str, typer.Argument(help="A rule's name, such as adam or l2(adam), or a Python file with one.")],
+    form: Annotated[Form, typer.Option("--as", help="What to print it as.")] = Form.formula,
+) -> None:
+    """Print a rule: its formula, its program, or the source that a backend makes of it."""
+    from thalweg.compile.show import shown
+    from thalweg.lab.files import find_rule_or_file
+
+    print(shown(find_rule_or_file(rule), form.value).rstrip())

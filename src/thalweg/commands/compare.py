@@ -1,0 +1,113 @@
+"""`thalweg compare`: optimizers on a problem, from the question to the table, the pictures and the page."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from thalweg.errors import InputError
+
+if TYPE_CHECKING:
+    from thalweg.lab.table import Comparison, Ranking
+
+
+def compare(  # noqa: PLR0913  (a command's options are its parameters)
+    problems: Annotated[
+        list[str] | None, typer.Argument(help="Problems of the lab, or Python files; default: mnist-cnn.")
+    ] = None,
+    optimizers: Annotated[str | None, typer.Option(help="NAME[:hyper=value,...],... ; default: the problem's.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training data.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Samples per step.")] = None,
+    seeds: Annotated[int, typer.Option(help="Runs per row of the table.")] = 3,
+    tune: Annotated[int, typer.Option(help="Whole trials that each optimizer may spend on tuning.")] = 0,
+    sampler: Annotated[str, typer.Option(help="How trials are drawn: qmc, tpe or grid.")] = "qmc",
+    hyper: Annotated[str, typer.Option(help="What is tuned: lr,beta1,...")] = "lr",
+    ranges: Annotated[str | None, typer.Option(help="Where other ranges are wanted: lr=1e-5:10,...")] = None,
+    lr: Annotated[str | None, typer.Option(help="'auto': the finder chooses each learning rate.")] = None,
+    target: Annotated[float | None, typer.Option(help="The metric that counts as reached.")] = None,
+    order: Annotated[str, typer.Option(help="Data order: reshuffled every epoch, or repeated.")] = "reshuffled",
+    data: Annotated[str | None, typer.Option(help="A folder of IDX files, or 'openml' to download.")] = None,
+    engine: Annotated[str, typer.Option(help="Where to train: local or ray.")] = "local",
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; default: one of this machine.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Runs at a time; default: one per processor.")] = None,
+    threads: Annotated[int, typer.Option(help="Threads of every run.")] = 1,
+    log: Annotated[str | None, typer.Option(help="Also tell jsonl,tensorboard,trackio,wandb.")] = None,
+    store: Annotated[Path | None, typer.Option(help="Where runs are kept; default: OUT/store.db.")] = None,
+    out: Annotated[Path, typer.Option(help="Where pictures and pages go.")] = Path("thalweg-out"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as one JSON document.")] = False,
+) -> None:
+    """Train optimizers on a problem and show which one does what: a table, pictures and a page."""
+    from thalweg.lab.make import Means, make, rated
+    from thalweg.lab.study import Request, plan, prepare_output
+    from thalweg.report.progress import training_progress
+
+    if jobs is not None and jobs < 1:
+        raise InputError(f"--jobs must be a whole number above 0, got {jobs}: choose at least 1")
+    names = list(dict.fromkeys(problems or ["mnist-cnn"]))
+    asked = [
+        Request(
+            name, optimizers, epochs, batch_size, seeds, data, order, target, tune, sampler, hyper, ranges, lr, threads
+        )
+        for name in names
+    ]
+    studies = [plan(request) for request in asked]
+    means = Means(store or out / "store.db", out, engine, address, jobs, log)
+    prepare_output(out, means.store)
+    results, failures = [], []
+    for study in studies:
+        result, failed = make(rated(study, lr), means, training_progress)
+        results.append(result)
+        failures += failed
+    show(results, out, as_json)
+    for label, message in failures:
+        print(f"thalweg: a run of {label} failed: {message}", file=sys.stderr)
+    if failures:
+        raise typer.Exit(1)
+
+
+def show(results: Sequence[Comparison], out: Path, as_json: bool) -> None:
+    """Write the pages and pictures of comparisons, and print their tables."""
+    from thalweg.lab.ranking import ranked
+    from thalweg.report.document import document
+
+    ranking = ranked(results) if len(results) > 1 else None
+    written = _write(results, ranking, out)
+    if as_json:
+        print(json.dumps(document(results, ranking), indent=2, allow_nan=False))
+    else:
+        _print(results, ranking, written)
+
+
+def _write(results: Sequence[Comparison], ranking: Ranking | None, out: Path) -> list[Path]:
+    """One comparison's files in the folder itself, those of several in a folder each."""
+    from thalweg.lab.files import prepare_folder
+    from thalweg.report.written import ranking_of, report_of
+
+    if ranking is None:
+        return report_of(results[0], out)
+    written = []
+    for result in results:
+        prepare_folder(out / result.problem)
+        written += report_of(result, out / result.problem)
+    return [*ranking_of(ranking, out), *written]
+
+
+def _print(results: Sequence[Comparison], ranking: Ranking | None, written: Sequence[Path]) -> None:
+    from rich.console import Console
+
+    from thalweg.report.terminal import render, render_ranking
+
+    console = Console()
+    width = min(console.width, 100)
+    for result in results:
+        console.print(render(result, width=width))
+        console.print()
+    if ranking is not None:
+        console.print(render_ranking(ranking, width=width))
+        console.print()
+    print("Pictures and pages:", *written, sep="\n  ")

@@ -1,0 +1,133 @@
+"""Make a study from beginning to end: output, rates, engine, sinks, driver, table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from thalweg.lab import engines, sinks, store
+from thalweg.lab.comparison import comparison
+from thalweg.lab.document import to_plain
+from thalweg.lab.drive import drive, missing
+from thalweg.lab.engines.engine import Engine
+from thalweg.lab.sinks.sink import Sink
+from thalweg.lab.study import Study, expected_epochs, with_rates
+from thalweg.lab.table import Comparison
+
+
+@dataclass(frozen=True)
+class Means:
+    """Where a study is made and what it leaves behind.
+
+    Attributes:
+        store: The store.
+        out: The folder for logs.
+        engine: `"local"` or `"ray"`.
+        address: Of a Ray cluster; None for one of this machine.
+        jobs: Runs at a time; None for one per processor.
+        log: Sinks by their names, separated by commas; None for none.
+    """
+
+    store: Path
+    out: Path
+    engine: str = "local"
+    address: str | None = None
+    jobs: int | None = None
+    log: str | None = None
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What there is to do, as a progress bar wants to know it.
+
+    Attributes:
+        epochs: Epochs in all, extra trials left out.
+        known: Epochs that the store has already.
+        runs_known: Runs that the store has already.
+        runs: Runs in all; None where tuning decides it.
+        so_far: The table as it is at the moment of the call.
+    """
+
+    epochs: int
+    known: int
+    runs_known: int
+    runs: int | None
+    so_far: Callable[[], Comparison]
+
+
+Watching = Callable[[Outlook], AbstractContextManager[Sink]]
+
+
+def make(
+    study: Study, means: Means, watching: Watching | None = None, packed: bytes | None = None
+) -> tuple[Comparison, list[tuple[str, str]]]:
+    """Train what the store does not have yet, and give the table.
+
+    Args:
+        study: What to make.
+        means: Where and how; the store is prepared.
+        watching: From an outlook to a context whose sink shows progress; None for no progress.
+        packed: A problem that lives in memory, as cloudpickle's bytes.
+
+    Returns:
+        The table, and label and message of every run that failed.
+
+    Raises:
+        InputError: If an engine or a sink is unknown or cannot be had, or the store can be written no more.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    failures: list[tuple[str, str]] = []
+    todo = missing(study, means.store, found)
+    outlook = _outlook(study, found, len(todo))
+    with ExitStack() as stack:
+        shown = [stack.enter_context(watching(outlook))] if watching else []
+        if todo:
+            told = stack.enter_context(_told(study, means))
+            engine = stack.enter_context(_engine(study, means, packed))
+            failures = drive(study, means.store, engine, [*told, *shown], found)
+    result = comparison(study, found)
+    store.save_comparison(means.store, study.problem.name, to_plain(result))
+    return result, failures
+
+
+def _outlook(study: Study, found: Mapping[str, Mapping[str, Any]], todo: int) -> Outlook:
+    return Outlook(
+        epochs=expected_epochs(study),
+        known=sum(len(run["epochs"]) for run in found.values()),
+        runs_known=len(found),
+        runs=None if study.plans else len(found) + todo,
+        so_far=lambda: comparison(study, found),
+    )
+
+
+@contextmanager
+def _told(study: Study, means: Means) -> Iterator[Sequence[Sink]]:
+    """The sinks that were asked for, closed in the end whatever happens."""
+    names = [] if means.log is None else means.log.split(",")
+    opened = sinks.open(names, means.out, study.problem.name)
+    try:
+        yield opened
+    finally:
+        for sink in opened:
+            sink.close()
+
+
+@contextmanager
+def _engine(study: Study, means: Means, packed: bytes | None) -> Iterator[Engine]:
+    engine = engines.open(means.engine, means.jobs, means.address, threads=study.common["threads"], packed=packed)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def rated(study: Study, lr: str | None) -> Study:
+    """The study at the learning rates that the finder chooses, where `lr` is `"auto"`; else as it is."""
+    if lr is None:
+        return study
+    from thalweg.lab.rate import find_rate
+
+    return with_rates(study, [find_rate(study, place) for place in range(len(study.contenders))])
