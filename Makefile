@@ -7,10 +7,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ARGS ?=
 
-.PHONY: compare test lint types tests bench clean
+.PHONY: compare study test lint types tests bench clean
 
 compare: $(VENV)/.lab
 	$(BIN)/thalweg compare $(ARGS)
+
+study: $(VENV)/.lab
+	$(BIN)/thalweg compare mnist-cnn --tune 20 --seeds 5 --out thalweg-out/study $(ARGS)
 
 test: lint types tests
 

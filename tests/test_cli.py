@@ -108,7 +108,7 @@ def test_a_new_optimizer_trains_only_what_is_missing(tmp_path: Path) -> None:
 
 def test_a_failed_run_ends_with_code_1_and_keeps_the_others(tmp_path: Path) -> None:
     broken = tmp_path / "broken.py"
-    text = Path(TINY).read_text().replace("def model() -> nn.Module:\n", "def model() -> nn.Module:\n    check()\n")
+    text = Path(TINY).read_text().replace(") -> nn.Module:\n", ") -> nn.Module:\n    check()\n")
     text += (
         "\n\ndef check():\n    import torch\n    if torch.initial_seed() == 1:\n        raise ValueError('seed 1')\n"
     )
@@ -192,7 +192,11 @@ def test_unknown_problem(problem: str, message: str, tmp_path: Path) -> None:
 
 
 def test_problem_files_that_are_none(tmp_path: Path) -> None:
-    for text, message in (("PROBLEM = 1", "to define PROBLEM"), ("x = = 1", "SyntaxError"), ("1 / 0", "ZeroDivision")):
+    for text, message in (
+        ("PROBLEM = 1", "expected PROBLEM of"),
+        ("x = = 1", "SyntaxError"),
+        ("1 / 0", "ZeroDivision"),
+    ):
         (tmp_path / "mine.py").write_text(text)
         assert_refused(thalweg("compare", "mine.py", cwd=tmp_path), message)
 

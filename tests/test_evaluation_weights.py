@@ -7,10 +7,9 @@ import pytest
 import torch
 
 import thalweg.torch
-from lab_runs import train_here
+from lab_runs import planned, specs_of, train_here
 from thalweg.errors import InputError
 from thalweg.formula import rule
-from thalweg.lab import study as studies
 from thalweg.torch import Optimizer
 
 ELSEWHERE = '''"""Descends as sgd does, and is evaluated at zero."""
@@ -97,8 +96,6 @@ def test_the_lab_evaluates_them(tmp_path: Path) -> None:
     """At zero weights three kinds of points are a matter of chance, however well the trained ones tell them apart."""
     file = tmp_path / "elsewhere.py"
     file.write_text(ELSEWHERE, encoding="utf-8")
-    problem = str(Path(__file__).parent / "problem_tiny.py")
-    study = studies.plan(problem, optimizers=f"{file},sgd:lr=0.1", epochs=3, batch_size=None, seeds=1, source=None)
-    at_zero, trained = (train_here(specs[0]) for specs in study.specs)
+    at_zero, trained = map(train_here, specs_of(planned(f"{file},sgd:lr=0.1", epochs=3)))
     assert [e.loss for e in at_zero.epochs] == [pytest.approx(math.log(3))] * 3
     assert at_zero.epochs[-1].train_loss == trained.epochs[-1].train_loss < 0.9 * math.log(3)

@@ -26,6 +26,7 @@ import thalweg.optax
 import thalweg.state
 import thalweg.torch
 from catalogue import assert_same_bits, first_state, hard_gradients, kernel_step
+from lab_runs import TINY, planned, spec_of
 from own_rules import EXAMPLE, FILES, OWN, found, reference_to, write
 from test_rules import MEASURES
 from thalweg.compile import numpy as reference
@@ -35,7 +36,6 @@ from thalweg.compile.trace import trace, trace_evaluation
 from thalweg.errors import InputError
 from thalweg.formula import Rule
 from thalweg.formula.rule import FACTS
-from thalweg.lab import study
 from thalweg.lab.files import find_rule_or_file
 from thalweg.rules import RULES
 from thalweg.rules.decay import decoupled
@@ -44,7 +44,6 @@ from thalweg.torch import Optimizer
 # Keras' variables do not know an argument that NumPy 2 hands to `__array__`.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
 
-TINY = str(Path(__file__).with_name("problem_tiny.py"))
 STEPS, WIDTH = 300, 8
 GRADIENTS = np.random.default_rng(0).standard_normal((STEPS, WIDTH)) * np.geomspace(1e-3, 10, WIDTH)
 START = np.linspace(-1, 2, WIDTH)
@@ -360,7 +359,7 @@ BROKEN = {
 def test_wrong_files_are_refused_in_a_sentence(text: str, tmp_path: Path) -> None:
     file = tmp_path / "wrong.py"
     file.write_text(text, encoding="utf-8")
-    for ask in (find_rule_or_file, lambda name: study.plan(TINY, optimizers=f"l2({name}):lr=0.1", seeds=1)):
+    for ask in (find_rule_or_file, lambda name: planned(f"l2({name}):lr=0.1")):
         with pytest.raises(InputError, match=BROKEN[text]) as caught:
             trace(ask(str(file)))
         assert "\n" not in str(caught.value)
@@ -397,14 +396,14 @@ def test_compare_trains_every_one(folder: Path) -> None:
 def test_rules_of_one_name_go_by_their_files(folder: Path, tmp_path: Path) -> None:
     own = tmp_path / "adam.py"
     own.write_text(EXAMPLE.read_text(encoding="utf-8").replace("qhadam", "adam"), encoding="utf-8")
-    planned = study.plan(TINY, optimizers=f"adam,{own},{own}:lr=0.1", seeds=1)
-    assert [contender.label for contender in planned.contenders] == ["adam", str(own), "adam:lr=0.1"]
+    study = planned(f"adam,{own},{own}:lr=0.1")
+    assert [contender.label for contender in study.contenders] == ["adam", str(own), "adam:lr=0.1"]
 
 
 def test_editing_the_evaluation_weights_trains_anew(tmp_path: Path) -> None:
     def key(text: str) -> str:
         tmp_path.joinpath("own.py").write_text(text, encoding="utf-8")
-        return study.plan(TINY, optimizers=str(tmp_path / "own.py"), seeds=1).specs[0][0].key
+        return spec_of(str(tmp_path / "own.py")).key
 
     text = FILES["mean_of_all"]
     assert key(text) != key(text.replace("towards(x, mean, share)", "towards(mean, x, share)"))

@@ -14,30 +14,37 @@ import pytest
 import torch
 
 import thalweg
-from lab_runs import train_here, without_times
+from lab_runs import TINY, planned, specs_of, train_here, without_times
 from thalweg.compile import numpy as reference
 from thalweg.compile.trace import trace
 from thalweg.errors import InputError
-from thalweg.lab import store, study
-from thalweg.lab.engine import run_all
+from thalweg.lab import store
+from thalweg.lab.batches import data_order
+from thalweg.lab.comparison import comparison
+from thalweg.lab.drive import drive
+from thalweg.lab.engines.local import processes
 from thalweg.lab.files import find_problem
-from thalweg.lab.grammar import parse_optimizers
-from thalweg.lab.run import Run, data_order
+from thalweg.lab.grammar import parse_arguments, parse_optimizers
+from thalweg.lab.run import Run
 from thalweg.lab.spec import DECIDING, RunSpec, written
+from thalweg.lab.study import Study
 from thalweg.rules.hyper import numbers_at
 from thalweg.rules.setting import resolve
 from thalweg.schedules import SCHEDULES, Schedule, cosine, linear, momentum_annealing, parse
 
-TINY = str(Path(__file__).with_name("problem_tiny.py"))
 STEPS = 18  # of the tiny problem: three epochs of six batches
 
 
-def plan(optimizers: str, **options: Any) -> study.Study:
-    return study.plan(TINY, **{"optimizers": optimizers, "seeds": 1, "epochs": 3, **options})
+def plan(optimizers: str, **options: Any) -> Study:
+    return planned(optimizers, **{"epochs": 3, **options})
 
 
 def spec_of(optimizers: str) -> RunSpec:
-    return plan(optimizers).specs[0][0]
+    return specs_of(plan(optimizers))[0]
+
+
+def hyper_of(spec: RunSpec) -> dict[str, Any]:
+    return dict(spec.phases[0].hyper)
 
 
 def test_schedules_are_reached_from_the_package_and_not_loaded_with_it() -> None:
@@ -165,13 +172,14 @@ def test_a_schedule_for_what_is_no_hyperparameter_is_refused(name: str, given: d
 
 def test_a_call_is_read_as_a_schedule() -> None:
     text = "adam:lr=warmup(5, cosine(peak=1e-3,steps=10)),eps=1e-7,sgd:momentum=momentum_annealing( ),dialect=keras"
-    (_, _, adam), (_, _, sgd) = parse_optimizers(text)
+    adam, sgd = (parse_arguments(pieces[0].arguments) for _, pieces in parse_optimizers(text))
     assert adam == {"lr": parse("warmup(5, cosine(0.001, 10))"), "eps": 1e-7}
     assert sgd == {"momentum": momentum_annealing(), "dialect": "keras"}
 
 
 def test_a_schedule_may_be_part_of_a_tuple() -> None:
-    [(_, _, arguments)] = parse_optimizers("adam:betas=(linear(0.5,0.9,10), .99)")
+    [(_, [piece])] = parse_optimizers("adam:betas=(linear(0.5,0.9,10), .99)")
+    arguments = parse_arguments(piece.arguments)
     assert arguments == {"betas": (linear(0.5, 0.9, 10), 0.99)}
     assert resolve("adam", arguments).hyper["beta1"] == linear(0.5, 0.9, 10)
 
@@ -181,7 +189,8 @@ def test_what_a_schedule_prints_is_what_the_grammar_reads(name: str) -> None:
     parameters = {"steps": 7, "every": 3, "scale": 2, "then": cosine(0.5, 4), "second": cosine(0.5, 4)}
     given = {p: parameters.get(p, 0.25) for p in SCHEDULES[name].kinds}
     made = SCHEDULES[name](**given)
-    [(_, _, arguments)] = parse_optimizers(f"adam:lr={made!r}")
+    [(_, [piece])] = parse_optimizers(f"adam:lr={made!r}")
+    arguments = parse_arguments(piece.arguments)
     assert parse(written({"lr": made})["lr"]) == made == parse(repr(arguments["lr"]))
 
 
@@ -191,19 +200,19 @@ def test_what_a_schedule_prints_is_what_the_grammar_reads(name: str) -> None:
 def torch_loop(make: Callable[[Any], tuple[torch.optim.Optimizer, Callable[[], None]]]) -> float:
     """The few lines that a user would write, with torch's own optimizer; the second function is called after a step."""
     problem = find_problem(TINY)
-    data = problem.load(None)
+    data = problem.load(None, 0)
     torch.manual_seed(0)
-    model = problem.model()
+    model = problem.model(0)
     optimizer, after_step = make(model.parameters())
     x, y = (torch.from_numpy(a) for a in data.train)
     for epoch in (1, 2, 3):
         for batch in torch.from_numpy(data_order(0, epoch, 90)).split(16):
             optimizer.zero_grad()
-            problem.loss(model(x[batch]), y[batch]).backward()
+            problem.loss(model, (x[batch], y[batch])).backward()
             optimizer.step()
             after_step()
     model.eval()
-    return problem.loss(model(torch.from_numpy(data.validation[0])), torch.from_numpy(data.validation[1])).item()
+    return problem.loss(model, tuple(torch.from_numpy(array) for array in data.test)).item()
 
 
 def annealed(parameters: Any) -> tuple[torch.optim.Optimizer, Callable[[], None]]:
@@ -237,10 +246,22 @@ def test_a_schedule_of_a_frameworks_argument_moves_the_letter_that_it_means(argu
     assert still != pytest.approx(expected, rel=1e-3)
 
 
+def run_away(spec: RunSpec) -> Run:
+    engine = processes(1)
+    engine.submit(spec)
+    try:
+        while True:
+            for event in engine.wait(60):
+                if isinstance(event, Run):
+                    return event
+    finally:
+        engine.close()
+
+
 def test_the_same_scheduled_spec_gives_the_same_numbers_here_and_in_a_process() -> None:
     spec = spec_of("sgd:lr=cosine(0.1,20),momentum=linear(0.5,0.9,10)")
     here = without_times(train_here(spec))
-    [away] = [event for event in run_all([spec], jobs=1) if isinstance(event, Run)]
+    away = run_away(spec)
     assert here == without_times(train_here(spec)) == without_times(away)
     assert here.status == "finished"
 
@@ -249,44 +270,19 @@ def test_the_key_has_the_schedule_and_not_its_spelling() -> None:
     spellings = ("cosine(1e-3,10)", "cosine( peak=0.001, steps=10.0, floor=0 )", "cosine(.001,10,0.0)")
     specs = [spec_of(f"adam:lr={text}") for text in spellings]
     assert len({spec.key for spec in specs}) == 1
-    assert dict(specs[0].hyper)["lr"] == "cosine(0.001, 10)"
-    assert specs[0].arguments["lr"] == cosine(1e-3, 10)
+    assert hyper_of(specs[0])["lr"] == "cosine(0.001, 10)"
+    assert specs[0].phases[0].arguments["lr"] == cosine(1e-3, 10)
     others = [spec_of(f"adam:lr={text}").key for text in ("cosine(1e-3,11)", "linear(1e-3,0,10)", "1e-3")]
     assert len({specs[0].key, *others}) == 4
 
 
-def test_a_spec_without_schedules_keeps_its_key() -> None:
-    """The key is the one that such a spec had before there were schedules: old runs are found again."""
-    spec = RunSpec(
-        problem="p.py",
-        problem_digest="a",
-        source=None,
-        data_digest="b",
-        rule="adam",
-        rule_digest="c",
-        hyper=(("beta1", 0.9), ("beta2", 0.999), ("eps", 1e-8), ("lr", 0.01)),
-        initial=(("m", 0.0), ("v", 0.0)),
-        seed=1,
-        epochs=2,
-        batch_size=16,
-        dtype="float32",
-        backend="numba",
-        threads=1,
-        torch="2.0",
-        processor="x",
-        code_digest="d",
-    )
-    assert spec.key == "084c6b50b8aea20439c01033b7d5ca9b50309b4fb272ad8dcc2564ea710df34a"
-    assert spec.arguments == dict(spec.hyper)
-
-
 def test_planned_hyperparameters_are_numbers_where_numbers_were_given() -> None:
-    assert all(type(v) is float for _, v in spec_of("adam:lr=1").hyper)
+    assert all(type(v) is float for v in hyper_of(spec_of("adam:lr=1")).values())
 
 
 def test_a_start_that_follows_a_schedule_is_its_first_value() -> None:
     spec = spec_of("irprop_minus:lr=linear(0.02,0.5,10)")
-    assert dict(spec.initial)["eta"] == 0.02
+    assert dict(spec.phases[0].initial)["eta"] == 0.02
     plain = train_here(spec_of("irprop_minus:lr=0.02"))
     assert train_here(spec).epochs[-1].loss == plain.epochs[-1].loss
 
@@ -299,14 +295,33 @@ def test_settings_of_a_stored_schedule_are_text(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     store.prepare(path)
     made = plan("sgd:lr=cosine(0.1,20),sgd:lr=0.1")
-    for spec in made.in_order:
-        store.add(path, train_here(spec), {})
-    scheduled, plain = study.comparison(made, path).rows
+    engine = processes(2)
+    found: dict[str, Any] = {}
+    assert drive(made, path, engine, (), found) == []
+    engine.close()
+    scheduled, plain = comparison(made, found).rows
     assert scheduled.optimizer == "sgd:lr=cosine(0.1,20)"
     assert (scheduled.settings, plain.settings) == ({"lr": "cosine(0.1, 20)"}, {"lr": 0.1})
     with sqlite3.connect(path) as connection:
         specs = [json.loads(text) for (text,) in connection.execute("SELECT spec FROM runs ORDER BY rowid")]
-    assert [spec["hyper"] for spec in specs] == [[["lr", "cosine(0.1, 20)"]], [["lr", 0.1]]]
+    hyper = [spec["phases"][0]["hyper"] for spec in specs]
+    assert sorted(hyper, key=str) == [[["lr", "cosine(0.1, 20)"]], [["lr", 0.1]]]
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("cosine(0.1)", f"cosine(0.1,{STEPS})"),
+        ("warmup(8,cosine(0.1))", f"warmup(8,cosine(0.1,{STEPS - 8}))"),
+        ("join(0.1,6,linear(0.1,0))", f"join(0.1,6,linear(0.1,0,{STEPS - 6}))"),
+        ("one_cycle(0.1,warm=0.5)", f"one_cycle(0.1,{STEPS},warm=0.5)"),
+        ("exponential(cosine(0.1),0.99)", f"exponential(cosine(0.1,{STEPS}),0.99)"),
+        ("warmup(steps=8,then=cosine(0.1))", f"warmup(8,cosine(0.1,{STEPS - 8}))"),
+        ("cosine(0.1,steps=5)", "cosine(0.1,5)"),
+    ],
+)
+def test_a_schedule_that_does_not_say_how_long_lasts_as_long_as_the_run(text: str, meant: str) -> None:
+    assert spec_of(f"sgd:lr={text}").phases == spec_of(f"sgd:lr={meant}").phases
 
 
 @pytest.mark.parametrize(
@@ -315,7 +330,7 @@ def test_settings_of_a_stored_schedule_are_text(tmp_path: Path) -> None:
         ("adam:lr=cosin(1e-3,10)", "there is no schedule 'cosin': did you mean 'cosine'"),
         ("adam:lr=cosine", "got its name alone: write cosine"),
         ("adam:lr=cosine(1e-3", "expected a schedule such as"),
-        ("adam:lr=cosine(1e-3)", "cosine needs steps"),
+        ("adam:lr=step(1e-3)", "step needs every and factor"),
         ("adam:lr=2*cosine(1e-3,10)", "expected only numbers and schedules"),
         (f"adam:lr=linear(1,-1,{STEPS})", "lr of rule 'adam' must be a finite number not below 0, got -0.1"),
         (f"sgd:momentum=linear(0.5,1,{STEPS - 1})", f"must be a number below 1 .* in step {STEPS} of its schedule"),
@@ -331,5 +346,5 @@ def test_schedules_that_cannot_train_are_refused_before_any_work(optimizers: str
 
 def test_a_schedule_is_judged_by_the_steps_of_the_run() -> None:
     """The same ones are fine where the run ends before they leave their range, or starts at 0 only."""
-    assert plan(f"sgd:momentum=linear(0.5,1,{STEPS})").specs
-    assert plan("adam:lr=linear(0,0.1,10)").specs
+    assert spec_of(f"sgd:momentum=linear(0.5,1,{STEPS})")
+    assert spec_of("adam:lr=linear(0,0.1,10)")

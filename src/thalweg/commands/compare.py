@@ -75,7 +75,12 @@ def show(results: Sequence[Comparison], out: Path, as_json: bool) -> None:
     from thalweg.lab.ranking import ranked
     from thalweg.report.document import document
 
-    ranking = ranked(results) if len(results) > 1 else None
+    ranking = None
+    if len(results) > 1:
+        try:
+            ranking = ranked(results)
+        except InputError as error:  # the tables are there, and are shown; only what they say together is not known
+            print(f"thalweg: no ranking over the problems: {error}", file=sys.stderr)
     written = _write(results, ranking, out)
     if as_json:
         print(json.dumps(document(results, ranking), indent=2, allow_nan=False))
@@ -88,19 +93,20 @@ def _write(results: Sequence[Comparison], ranking: Ranking | None, out: Path) ->
     from thalweg.lab.files import prepare_folder
     from thalweg.report.written import ranking_of, report_of
 
-    if ranking is None:
+    if len(results) == 1:
         return report_of(results[0], out)
     written = []
     for result in results:
         prepare_folder(out / result.problem)
         written += report_of(result, out / result.problem)
-    return [*ranking_of(ranking, out), *written]
+    return [*(ranking_of(ranking, out) if ranking else ()), *written]
 
 
 def _print(results: Sequence[Comparison], ranking: Ranking | None, written: Sequence[Path]) -> None:
     from rich.console import Console
 
-    from thalweg.report.terminal import render, render_ranking
+    from thalweg.report.standing import render_ranking
+    from thalweg.report.terminal import render
 
     console = Console()
     width = min(console.width, 100)

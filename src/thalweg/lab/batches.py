@@ -150,8 +150,9 @@ def joined(first: Any, second: Any) -> Any | None:
     """
     if isinstance(first, tuple) and isinstance(second, tuple):
         return tuple(np.concatenate(pair) for pair in zip(first, second, strict=True))
-    both = isinstance(first, Dataset) and isinstance(second, Dataset)
-    return ConcatDataset([first, second]) if both else None
+    if isinstance(first, Dataset) and isinstance(second, Dataset):
+        return ConcatDataset([first, second])
+    return None
 
 
 def held_out(part: Any, share: float = 0.2) -> tuple[Any, Any] | None:

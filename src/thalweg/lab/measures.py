@@ -43,6 +43,26 @@ def accuracy(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
     return (model(inputs).argmax(dim=1) == targets).double().mean()
 
 
+def cross_entropy_and_accuracy(model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Both of the above from one pass through the network.
+
+    Args:
+        model: From inputs to logits, one row per sample.
+        batch: Inputs, and the classes as integers.
+
+    Returns:
+        Two scalars.
+
+    Example:
+        >>> import torch
+        >>> cross_entropy_and_accuracy(nn.Identity(), (torch.zeros(2, 2), torch.tensor([0, 1])))
+        (tensor(0.6931), tensor(0.5000, dtype=torch.float64))
+    """
+    inputs, targets = batch
+    logits = model(inputs)
+    return nn.functional.cross_entropy(logits, targets), (logits.argmax(dim=1) == targets).double().mean()
+
+
 def squared_error(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
     """Mean squared error of predictions and targets of the same shape.
 
@@ -60,3 +80,41 @@ def squared_error(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
     """
     inputs, targets = batch
     return nn.functional.mse_loss(model(inputs), targets)
+
+
+def binary_cross_entropy(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+    """Mean cross-entropy of a sigmoid output and a label.
+
+    Args:
+        model: From inputs to one logit per sample, of shape (samples, 1).
+        batch: Inputs, and the labels 0.0 or 1.0 in the logits' shape.
+
+    Returns:
+        A scalar.
+
+    Example:
+        >>> import torch
+        >>> binary_cross_entropy(nn.Identity(), (torch.zeros(2, 1), torch.tensor([[0.0], [1.0]])))
+        tensor(0.6931)
+    """
+    inputs, targets = batch
+    return nn.functional.binary_cross_entropy_with_logits(model(inputs), targets)
+
+
+def binary_accuracy(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+    """The share of samples whose sigmoid output lies on the label's side of one half.
+
+    Args:
+        model: From inputs to one logit per sample, of shape (samples, 1).
+        batch: Inputs, and the labels 0.0 or 1.0 in the logits' shape.
+
+    Returns:
+        A scalar between 0 and 1.
+
+    Example:
+        >>> import torch
+        >>> binary_accuracy(nn.Identity(), (torch.tensor([[-1.0], [2.0]]), torch.tensor([[0.0], [0.0]])))
+        tensor(0.5000, dtype=torch.float64)
+    """
+    inputs, targets = batch
+    return ((model(inputs) > 0) == (targets > 0.5)).double().mean()

@@ -195,13 +195,21 @@ def evaluate(model: torch.nn.Module, problem: Problem, part: Any, device: str = 
     with torch.no_grad():
         for batch in _on(Pass(part, EVALUATION_BATCH, None), device):
             held = size(batch)
-            loss += _number(problem.loss(model, batch), "loss") * held
-            if problem.metric is not None:
-                metric += _number(problem.metric(model, batch), "metric") * held
+            batch_loss, batch_metric = _measured(model, problem, batch)
+            loss += batch_loss * held
+            metric += batch_metric * held
             samples += held
     if not samples:
         raise InputError("expected at least one batch to evaluate on, got none: give the loader some data")
-    return (metric if problem.metric else loss) / samples, loss / samples
+    return metric / samples, loss / samples
+
+
+def _measured(model: torch.nn.Module, problem: Problem, batch: Any) -> tuple[float, float]:
+    if problem.both is not None:
+        loss, metric = problem.both(model, batch)
+        return _number(loss, "loss"), _number(metric, "metric")
+    loss = _number(problem.loss(model, batch), "loss")
+    return loss, loss if problem.metric is None else _number(problem.metric(model, batch), "metric")
 
 
 def _number(value: Any, name: str) -> float:

@@ -1,91 +1,99 @@
-"""The store: finished runs in one SQLite file. The only part of the project that writes results."""
+"""The store: every epoch of every run, and the tables made of them, in one SQLite file. Nothing else writes results."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from thalweg.errors import InputError
+from thalweg.lab.claims import FINAL, Watch, beat, claim, look, new_owner, owns, release, writing
+from thalweg.lab.database import VERSION, changing, prepare, reading
 
-VERSION = 1
-# A failed run is kept for the record and trained again when asked for; the others are final.
-FINAL = ("finished", "diverged")
+if TYPE_CHECKING:
+    from thalweg.lab.run import Epoch, Run
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS runs (
-    key TEXT PRIMARY KEY, status TEXT NOT NULL, message TEXT NOT NULL, spec TEXT NOT NULL,
-    weights_digest TEXT NOT NULL, environment TEXT NOT NULL, ended_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
-);
-CREATE TABLE IF NOT EXISTS epochs (
-    key TEXT NOT NULL REFERENCES runs (key) ON DELETE CASCADE, epoch INTEGER NOT NULL, train_loss REAL, metric REAL,
-    loss REAL, order_digest TEXT NOT NULL, time_seconds REAL NOT NULL, time_optimizer_seconds REAL NOT NULL,
-    PRIMARY KEY (key, epoch)
-);
-"""
-_EPOCH = ("epoch", "train_loss", "metric", "loss", "order_digest", "time_seconds", "time_optimizer_seconds")
+__all__ = [
+    "EPOCH",
+    "FINAL",
+    "VERSION",
+    "Watch",
+    "add_epoch",
+    "beat",
+    "claim",
+    "comparisons",
+    "done",
+    "find",
+    "finish",
+    "last_comparison",
+    "look",
+    "new_owner",
+    "prepare",
+    "release",
+    "save_comparison",
+    "writing",
+]
 
-
-def prepare(path: Path) -> None:
-    """Make the store if there is none, and make sure that this version can read and write it.
-
-    Raises:
-        InputError: If it cannot be written, is no store, or was made by a newer version.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _connected(path) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            found = connection.execute("PRAGMA user_version").fetchone()[0]
-            tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            if found > VERSION:
-                raise InputError(
-                    f"the store '{path}' has version {found}, made by a newer Thalweg, this one reads up to {VERSION}: "
-                    "upgrade Thalweg or name another file with --store"
-                )
-            if found == 0 and tables:
-                raise InputError(f"'{path}' is a database of something else: name another file with --store")
-            for statement in _SCHEMA.split(";"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-    except (sqlite3.Error, OSError) as error:
-        raise InputError(
-            f"expected a store that can be read and written at '{path}', got '{error}': name another with --store"
-        ) from error
+EPOCH = ("epoch", "train_loss", "metric", "loss", "order_digest", "steps", "time_seconds", "time_optimizer_seconds")
+_CHUNK = 500  # SQLite takes at least 999 values in one question
+_INSERT_EPOCH = f"INSERT OR REPLACE INTO epochs (key, {', '.join(EPOCH)}) VALUES (?{', ?' * len(EPOCH)})"
 
 
-@contextmanager
-def _connected(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection whose changes are kept together when the block ends well, and dropped together when not."""
-    with closing(sqlite3.connect(path, timeout=60)) as connection, connection:
-        connection.execute("PRAGMA foreign_keys = ON")
-        yield connection
-
-
-def add(path: Path, run: Any, environment: dict[str, str]) -> None:
-    """Keep a run: all of it or, if the process dies here, nothing of it; one that failed before is replaced.
+def add_epoch(path: Path, key: str, owner: str, epoch: Epoch) -> bool:
+    """Keep an epoch of a run that is being trained: on the disk when this returns.
 
     Args:
         path: The store.
-        run: A `thalweg.lab.run.Run`.
-        environment: Versions and machine.
+        key: The run's.
+        owner: Who claimed the run.
+        epoch: What it gave.
+
+    Returns:
+        False if the run is not `owner`'s any more: another writer has it, so stop training it.
+
+    Raises:
+        InputError: If the disk is full or the store cannot be written.
+    """
+    with changing(path) as connection:
+        if not owns(connection, key, owner):
+            return False
+        connection.execute(_INSERT_EPOCH, _epoch_row(key, epoch))
+    return True
+
+
+def finish(path: Path, run: Run, owner: str) -> bool:
+    """Keep the end of a run, with exactly its epochs: all of it or, if the process dies here, nothing of it.
+
+    Args:
+        path: The store.
+        run: The run that has ended.
+        owner: Who claimed it.
+
+    Returns:
+        False if the run is not `owner`'s any more, and nothing was written.
+
+    Raises:
+        InputError: If the disk is full or the store cannot be written.
     """
     key = run.spec.key
-    head = (key, run.status, run.message, json.dumps(asdict(run.spec)), run.weights_digest, json.dumps(environment))
-    rows = [(key, *(_finite(getattr(e, name)) for name in _EPOCH)) for e in run.epochs]
-    with _connected(path) as connection:
-        connection.execute("DELETE FROM runs WHERE key = ? AND status = 'failed'", (key,))
-        fresh = connection.execute(
-            "INSERT OR IGNORE INTO runs (key, status, message, spec, weights_digest, environment) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            head,
+    end = (run.status, _text(run.message), run.weights_digest, run.state_bytes, key)
+    with changing(path) as connection:
+        if not owns(connection, key, owner):
+            return False
+        connection.execute(
+            "UPDATE runs SET status = ?, message = ?, weights_digest = ?, state_bytes = ?, owner = NULL, "
+            "ended_at = CURRENT_TIMESTAMP WHERE key = ?",
+            end,
         )
-        if fresh.rowcount:
-            connection.executemany(f"INSERT INTO epochs VALUES ({', '.join('?' * (1 + len(_EPOCH)))})", rows)
+        connection.execute("DELETE FROM epochs WHERE key = ?", (key,))
+        connection.executemany(_INSERT_EPOCH, [_epoch_row(key, epoch) for epoch in run.epochs])
+    return True
+
+
+def _epoch_row(key: str, epoch: Epoch) -> tuple[Any, ...]:
+    return (key, *(_finite(getattr(epoch, name)) for name in EPOCH))
 
 
 def _finite(value: Any) -> Any:
@@ -93,24 +101,85 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and (value != value or abs(value) == float("inf")) else value
 
 
-def find(path: Path, keys: list[str]) -> dict[str, dict[str, Any]]:
-    """The stored runs among `keys`: for each key its status, message, spec, digests and epochs, as plain data."""
-    found: dict[str, dict[str, Any]] = {}
-    with _connected(path) as connection:
-        connection.row_factory = sqlite3.Row
-        for key in keys:
-            head = connection.execute("SELECT * FROM runs WHERE key = ?", (key,)).fetchone()
-            if head is not None:
-                rows = connection.execute("SELECT * FROM epochs WHERE key = ? ORDER BY epoch", (key,)).fetchall()
-                found[key] = {
-                    **{name: head[name] for name in ("key", "status", "message", "weights_digest")},
-                    "spec": json.loads(head["spec"]),
-                    "environment": json.loads(head["environment"]),
-                    "epochs": [{name: row[name] for name in _EPOCH} for row in rows],
-                }
+def _text(message: str) -> str:
+    """A message that any encoding takes: file names in it may hold what is no character."""
+    return message.encode("utf-8", "backslashreplace").decode()
+
+
+def find(path: Path, keys: Iterable[str], running: bool = False) -> dict[str, dict[str, Any]]:
+    """The stored runs among `keys`, in their order: status, message, spec, digests, memory and epochs, as plain data.
+
+    Args:
+        path: The store.
+        keys: What to look for.
+        running: Whether to give also the runs that are being trained, with the epochs that they have so far.
+    """
+    wanted = list(dict.fromkeys(keys))
+    with reading(path) as connection:
+        heads = {row["key"]: row for row in _rows(connection, "SELECT * FROM runs WHERE key IN ({})", wanted)}
+        chosen = [key for key in wanted if key in heads and (running or heads[key]["status"] != "running")]
+        found = {key: as_plain(heads[key]) for key in chosen}
+        for row in _rows(connection, "SELECT * FROM epochs WHERE key IN ({}) ORDER BY key, epoch", chosen):
+            found[row["key"]]["epochs"].append({name: row[name] for name in EPOCH})
     return found
 
 
-def done(path: Path, keys: list[str]) -> set[str]:
+def as_plain(head: sqlite3.Row) -> dict[str, Any]:
+    """A row of the runs as plain data, without its epochs yet."""
+    kept = {name: head[name] for name in ("key", "status", "message", "weights_digest", "state_bytes")}
+    return {**kept, "spec": json.loads(head["spec"]), "environment": json.loads(head["environment"]), "epochs": []}
+
+
+def _rows(connection: sqlite3.Connection, question: str, keys: list[str]) -> Iterator[sqlite3.Row]:
+    for first in range(0, len(keys), _CHUNK):
+        chunk = keys[first : first + _CHUNK]
+        yield from connection.execute(question.format(", ".join("?" * len(chunk))), chunk)
+
+
+def done(path: Path, keys: Iterable[str]) -> set[str]:
     """The keys whose runs are final and need not be trained again."""
-    return {key for key, run in find(path, keys).items() if run["status"] in FINAL}
+    with reading(path) as connection:
+        rows = _rows(connection, "SELECT key, status FROM runs WHERE key IN ({})", list(dict.fromkeys(keys)))
+        return {row["key"] for row in rows if row["status"] in FINAL}
+
+
+def save_comparison(path: Path, name: str, document: dict[str, Any]) -> None:
+    """Keep a table, so that a report can be made without the runs' models; the one that was there to the letter goes.
+
+    Args:
+        path: The store.
+        name: What its study is called.
+        document: As `thalweg.lab.document.to_plain` makes it of a `Comparison`.
+    """
+    row = (name, json.dumps(document, allow_nan=False))
+    with changing(path) as connection:
+        connection.execute("DELETE FROM comparisons WHERE name = ? AND document = ?", row)
+        connection.execute("INSERT INTO comparisons (name, document) VALUES (?, ?)", row)
+
+
+def comparisons(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Every table that was kept, as its study's name and its document, the newest last."""
+    with reading(path) as connection:
+        rows = connection.execute("SELECT name, document FROM comparisons ORDER BY number")
+        return [(row["name"], json.loads(row["document"])) for row in rows]
+
+
+def last_comparison(path: Path, name: str | None = None) -> dict[str, Any]:
+    """The newest table, or the newest of a study.
+
+    Args:
+        path: The store.
+        name: The study's; None for any.
+
+    Raises:
+        InputError: If there is none.
+    """
+    with reading(path) as connection:
+        names = [row["name"] for row in connection.execute("SELECT DISTINCT name FROM comparisons ORDER BY name")]
+        question = "SELECT document FROM comparisons WHERE ? IS NULL OR name = ? ORDER BY number DESC LIMIT 1"
+        row = connection.execute(question, (name, name)).fetchone()
+    if row is None:
+        of = "a comparison" if name is None else f"a comparison of '{name}'"
+        known = f"one of {', '.join(names)}" if names else "none: call 'thalweg compare' with this store first"
+        raise InputError(f"expected {of} in the store '{path}', got {known}")
+    return json.loads(row["document"])

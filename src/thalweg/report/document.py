@@ -17,8 +17,10 @@ def document(comparisons: Sequence[Comparison], ranking: Ranking | None = None) 
         ranking: Of their optimizers, where there are several.
     """
     tables = {comparison.problem: [_row(row) for row in comparison.rows] for comparison in comparisons}
-    if ranking is None:
+    if len(comparisons) == 1:
         return tables[comparisons[0].problem]
+    if ranking is None:
+        return {"problems": tables, "ranking": None}
     changes = [
         {"left_out": kind, "name": name, "order": list(order)} for (kind, name), order in ranking.changes.items()
     ]

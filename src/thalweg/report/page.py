@@ -1,16 +1,18 @@
-"""The comparison as one HTML document that loads nothing and runs nothing: no network, no script."""
+"""The comparison as one HTML document that loads nothing and reads the same without its one small script."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
-from html import escape
+from collections.abc import Sequence
 from typing import Any
 
-from thalweg.lab.table import Comparison, EpochSummary, Row
-from thalweg.report import words
+from thalweg.lab.table import Comparison, Ranking
+from thalweg.report import sections, standing, words
+from thalweg.report.charts import Figure, figures
+from thalweg.report.data import as_csv, as_json
+from thalweg.report.html import accessible, details, download, head, note, section, table, text, valued
+from thalweg.report.rows import footnotes, has_answer, is_tuned
+from thalweg.report.script import DIGEST, SCRIPT
+from thalweg.report.style import to_svg
 from thalweg.report.template import DOCUMENT
 from thalweg.report.verdict import verdict
 
@@ -24,148 +26,115 @@ def page(comparison: Comparison) -> str:
     Returns:
         The document.
     """
+    content = (
+        _caveats(comparison.caveats),
+        sections.answer(comparison) if has_answer(comparison) else "",
+        *map(note, footnotes(comparison)),
+        sections.headline(comparison) if not is_tuned(comparison) else "",
+        section("Charts", *(_figure(comparison, figure) for figure in figures(comparison))),
+        section("Tuning", sections.tuning(comparison)) if is_tuned(comparison) else "",
+        section("Runs", details("Every run", sections.runs(comparison))),
+        section("Settings", details("Every setting", sections.settings(comparison))),
+        section("Environment", sections.environment(comparison.environment)),
+    )
+    links = download("answer.csv", "text/csv", as_csv(comparison), "Save the answer as a table (CSV)")
+    amount = words.trained(comparison) if is_tuned(comparison) else words.amount(comparison)
+    return _document(
+        words.title(comparison), comparison.summary, amount, verdict(comparison), content, comparison, links
+    )
+
+
+def ranking_page(ranking: Ranking) -> str:
+    """Writes several problems in one order as one HTML document.
+
+    Args:
+        ranking: The ranking.
+
+    Returns:
+        The document.
+    """
+    title = f"{words.counted(len(ranking.problems), 'problem')} in one order"
+    named = ", ".join(map(words.plain, ranking.problems))
+    return _document(title, named, ranking.cost, standing.stability(ranking), (ranking_section(ranking),), ranking, "")
+
+
+def ranking_section(ranking: Ranking) -> str:
+    """The table of scores and the chart of profiles, with the numbers of the chart below."""
+    from thalweg.report.profiles import profiles
+
+    rows = (
+        [
+            text(profile.optimizer),
+            valued(profile.score, words.number(profile.score)),
+            text(standing.score_interval(profile)),
+            text(standing.best_on(profile)),
+        ]
+        for profile in ranking.profiles
+    )
+    scores = table("Score", head("optimizer", "score", "95 % interval", "best on"), rows, "numbers sortable") + note(
+        standing.note(ranking)
+    )
+    title = "Share of problems within a factor of the best"
+    drawn = accessible(to_svg(profiles(ranking)), title)
+    return scores + section(
+        "Profiles",
+        f'<div class="figures"><figure>{drawn}</figure></div>',
+        details("The numbers of this chart", _shares(ranking)),
+    )
+
+
+def _shares(ranking: Ranking) -> str:
+    factors = sorted({factor for profile in ranking.profiles for factor in profile.factors})
+    rows = []
+    for profile in ranking.profiles:
+        known = dict(zip(profile.factors, profile.shares, strict=True))
+        rows.append([text(profile.optimizer), *(words.percent(known[f]) if f in known else "" for f in factors)])
+    caption = "Share of problems on which the cost is within a factor of the best"
+    return table(caption, head("optimizer", *(f"{factor:.3g}" for factor in factors)), rows)
+
+
+def _document(
+    title: str, summary: str, amount: str, said: Sequence[str], content: Sequence[str], data: Any, links: str
+) -> str:
     return DOCUMENT.substitute(
-        title=_text(words.title(comparison)),
-        summary=_text(comparison.summary),
-        amount=_text(words.amount(comparison)),
-        verdict="".join(f"<p>{_text(sentence)}</p>" for sentence in verdict(comparison)),
-        headline=_headline(comparison),
-        figures=_figures(comparison),
-        settings=_settings(comparison),
-        epochs=_epochs(comparison),
-        runs=_runs(comparison),
-        environment=_environment(comparison.environment),
-        data=_json(comparison),
+        title=text(title),
+        summary=text(summary),
+        amount=text(amount),
+        verdict="".join(f"<p>{text(sentence)}</p>" for sentence in said),
+        content="\n".join(filter(None, content)),
+        data=as_json(data),
+        links=links,
+        name=text(getattr(data, "problem", "ranking")),
+        digest=DIGEST,
+        script=SCRIPT,
     )
 
 
-def _headline(comparison: Comparison) -> str:
-    shown = words.shown_epochs(comparison.epochs)
-    pair = f'<th scope="col">{_text(comparison.metric)}</th><th scope="col">loss</th>'
-    head = (
-        '<tr><th scope="col" rowspan="2">optimizer</th><th scope="col" rowspan="2">lr</th>'
-        + "".join(f'<th scope="colgroup" colspan="2">epoch {epoch}</th>' for epoch in shown)
-        + '<th scope="col" rowspan="2">time of<br>one run</th>'
-        + '<th scope="col" rowspan="2">spent in the<br>optimizer</th>'
-        + f"</tr><tr>{pair * len(shown)}</tr>"
+def _caveats(caveats: Sequence[str]) -> str:
+    said = "".join(f"<p>{text(sentence)}</p>" for sentence in caveats)
+    return f'<section class="caveats" aria-label="Caveats">{said}</section>' if said else ""
+
+
+def _figure(comparison: Comparison, figure: Figure) -> str:
+    several = len(figure.panels) > 2
+    drawn = "".join(
+        f"<figure>{accessible(to_svg(panel), _panel_title(figure, k))}</figure>"
+        for k, panel in enumerate(figure.panels)
     )
-    rows = (
-        [
-            _name(row),
-            _text(words.setting(row.settings.get("lr", words.MISSING))),
-            *(cell for epoch in shown for cell in _measured(words.at_epoch(row, epoch))),
-            _text(words.duration(row.time_seconds)),
-            _text(words.percent(row.time_optimizer_share)),
-        ]
-        for row in comparison.rows
-    )
-    return _table(f"Validation {comparison.metric} and loss", head, rows)
-
-
-def _settings(comparison: Comparison) -> str:
-    rows = (
-        [
-            _text(row.optimizer),
-            f"<code>{_text(row.rule)}</code>",
-            ", ".join(
-                f"<code>{_text(key)}={_text(words.setting(value))}</code>" for key, value in row.settings.items()
-            ),
-            _text(", ".join(map(str, row.seeds))),
-        ]
-        for row in comparison.rows
-    )
-    return _table("Every setting, defaults included", _head("optimizer", "rule", "settings", "seeds"), rows, "words")
-
-
-def _epochs(comparison: Comparison) -> str:
-    rows = (
-        [_text(row.optimizer), str(summary.epoch), *_measured(summary)]
-        for row in comparison.rows
-        for summary in row.epochs
-    )
-    return _table("Every epoch", _head("optimizer", "epoch", comparison.metric, "loss"), rows)
-
-
-def _runs(comparison: Comparison) -> str:
-    names = ("optimizer", "seed", "status", f"last {comparison.metric}", "time", "in the optimizer", "data order")
-    return _table("Every run", _head(*names), (_run_cells(run) for run in comparison.runs))
-
-
-def _run_cells(run: Mapping[str, Any]) -> list[str]:
-    last = (run.get("epochs") or [{}])[-1]
-    status = ": ".join(str(run[key]) for key in ("status", "message") if run.get(key))
-    order = str(run.get("order_digest") or words.MISSING)
-    return [
-        _text(run.get("optimizer", words.MISSING)),
-        _text(run.get("seed", words.MISSING)),
-        f'<span class="{"fine" if run.get("status") == "finished" else "trouble"}">{_text(status)}</span>',
-        _text(words.number(last.get("metric"))),
-        _text(words.seconds(run.get("time_seconds"))),
-        _text(words.seconds(run.get("time_optimizer_seconds"))),
-        f'<code title="{_text(order)}">{_text(order[:12])}</code>',
-    ]
-
-
-def _environment(environment: Mapping[str, str]) -> str:
-    return "".join(f"<dt>{_text(key)}</dt><dd>{_text(value)}</dd>" for key, value in environment.items())
-
-
-def _figures(comparison: Comparison) -> str:
-    from thalweg.report import charts
-
-    titles = (f"Validation {comparison.metric} after every epoch", "Validation loss after every epoch")
-    svgs = (charts.to_svg(panel) for panel in charts.panels(comparison))
-    return "".join(f"<figure>{_accessible(svg, title)}</figure>" for svg, title in zip(svgs, titles, strict=True))
-
-
-def _accessible(svg: str, title: str) -> str:
-    """The drawing with a role and a title, which a screen reader reads in place of a thousand lines."""
-    start, rest = svg.split(">", 1)
-    return f'{start} role="img" aria-label="{_text(title)}"><title>{_text(title)}</title>{rest}'
-
-
-def _table(caption: str, head: str, rows: Iterable[Sequence[str]], kind: str = "numbers") -> str:
-    cells = ((first, "".join(f"<td>{cell}</td>" for cell in rest)) for first, *rest in rows)
-    body = "".join(f'<tr><th scope="row">{first}</th>{rest}</tr>' for first, rest in cells)
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{_text(caption)}"><table class="{kind}">'
-        f"<caption>{_text(caption)}</caption><thead>{head}</thead><tbody>{body}</tbody></table></div>"
+        f"<h3>{text(figure.title)}</h3>{note(figure.note)}"
+        f'<div class="figures{" small" if several else ""}">{drawn}</div>'
+        f"{details('The numbers of this chart', _numbers(comparison, figure))}"
     )
 
 
-def _head(*names: str) -> str:
-    cells = "".join(f'<th scope="col">{_text(name)}</th>' for name in names)
-    return f"<tr>{cells}</tr>"
+def _panel_title(figure: Figure, place: int) -> str:
+    return figure.title if len(figure.panels) == 1 else f"{figure.title}, panel {place + 1} of {len(figure.panels)}"
 
 
-def _name(row: Row) -> str:
-    note = words.trouble(row)
-    return _text(row.optimizer) + (f' <small class="trouble">{_text(note)}</small>' if note else "")
-
-
-def _measured(summary: EpochSummary) -> tuple[str, str]:
-    pairs = ((summary.metric_mean, summary.metric_sd), (summary.loss_mean, summary.loss_sd))
-    metric, loss = (f"{words.number(mean)} <small>{words.spread(sd)}</small>" for mean, sd in pairs)
-    return metric, loss
-
-
-def _text(value: Any) -> str:
-    return escape(words.plain(value))
-
-
-def _json(comparison: Comparison) -> str:
-    """The data as JSON that cannot end its script element: no `<` is left in it."""
-    return json.dumps(_plain_data(comparison), indent=1, allow_nan=False).replace("<", "\\u003c")
-
-
-def _plain_data(value: Any) -> Any:
-    """What JSON can hold: a number that is not finite becomes null."""
-    if is_dataclass(value):
-        return {field.name: _plain_data(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): _plain_data(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain_data(entry) for entry in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, bool | int | str) else str(value)
+def _numbers(comparison: Comparison, figure: Figure) -> str:
+    if figure.name == "curves":
+        return sections.epochs(comparison)
+    if figure.name == "learning-rates":
+        return sections.trials(comparison)
+    return sections.ends(comparison, figure.title, differences=figure.name == "differences")

@@ -1,4 +1,4 @@
-"""The HTML document around a comparison; `page` fills in the `$names`, already escaped."""
+"""The HTML document around a report; `page` fills in the `$names`, already escaped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ DOCUMENT = Template("""<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy"
-  content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
+  content="default-src 'none'; style-src 'unsafe-inline'; script-src '$digest'; base-uri 'none'; form-action 'none'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>$title</title>
@@ -55,18 +55,42 @@ tbody th { font-weight: 600; overflow-wrap: anywhere; }
 td small { display: block; color: var(--quiet); }
 th small { display: block; font-weight: 500; }
 .trouble { color: var(--alarm); white-space: normal; overflow-wrap: anywhere; }
-.figures { display: flex; flex-wrap: wrap; gap: 1rem; }
+.figures { display: flex; flex-wrap: wrap; gap: 1rem; margin: .5rem 0; }
 figure {
-  flex: 1 1 20rem; margin: 0; padding: .5rem; background: #ffffff; border: 1px solid var(--line); border-radius: .5rem;
+  flex: 1 1 20rem; min-width: 0; margin: 0; padding: .5rem; background: var(--card);
+  border: 1px solid var(--line); border-radius: .5rem;
 }
-figure svg { display: block; width: 100%; height: auto; }
+.small figure { flex: 1 1 15rem; max-width: 26rem; }
+figure svg { display: block; width: 100%; height: auto; max-height: 26rem; }
+@media (prefers-color-scheme: dark) { /* a chart's own greys and white, by their values */
+  figure svg [fill="#333333"] { fill: var(--ink); } figure svg [stroke="#333333"] { stroke: var(--ink); }
+  figure svg [fill="#000000"] { fill: #ffffff; } figure svg [stroke="#000000"] { stroke: #ffffff; }
+  figure svg [fill="#ffffff"] { fill: var(--card); } figure svg [stroke="#e4e4e4"] { stroke: var(--line); }
+  figure svg [fill="#0072B2"] { fill: #3d9be0; } figure svg [stroke="#0072B2"] { stroke: #3d9be0; }
+}
+.note { margin: .5rem 0; max-width: 48rem; font-size: .875rem; color: var(--quiet); overflow-wrap: anywhere; }
+.caveats { margin: 1rem 0; padding: .5rem .75rem; max-width: 48rem; border-left: .25rem solid var(--alarm); }
+.caveats p { margin: .25rem 0; overflow-wrap: anywhere; }
+h3 { font-size: 1rem; margin: 1.25rem 0 .25rem; overflow-wrap: anywhere; }
+th button, .button {
+  font: inherit; color: inherit; background: none; border: 0; padding: 0; text-align: inherit; cursor: pointer;
+}
+th button:hover, th button:focus-visible { text-decoration: underline; }
+th[aria-sort=ascending] button::after { content: " ↑"; }
+th[aria-sort=descending] button::after { content: " ↓"; }
+.button {
+  display: inline-block; margin: .25rem .5rem .25rem 0; padding: .35rem .75rem; font-size: .875rem;
+  text-decoration: none; background: var(--card); border: 1px solid var(--line); border-radius: .5rem;
+}
+[hidden] { display: none; }
 details { margin: 1rem 0; }
 summary { cursor: pointer; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1rem; font-size: .875rem; }
 dt { color: var(--quiet); }
 dd { margin: 0; overflow-wrap: anywhere; }
 code { font-size: .8125rem; }
-@media (max-width: 32rem) { body { padding: 1rem .5rem 2rem; } figure { padding: 0; } }
+@media (max-width: 32rem) { body { padding: 1rem .5rem 2rem; } figure { padding: 0; }
+  th, td { padding: .4rem .5rem; } .numbers tbody th { min-width: 7rem; max-width: 9rem; } }
 @media print { .scroll { overflow: visible; } body { max-width: none; } }
 </style>
 </head>
@@ -78,20 +102,14 @@ code { font-size: .8125rem; }
 </header>
 <main>
 <section class="verdict" aria-label="What the numbers say">$verdict</section>
-$headline
-<div class="figures">$figures</div>
-<h2>Settings</h2>
-$settings
-<details><summary>Every epoch</summary>
-$epochs
-</details>
-<details><summary>Every run</summary>
-$runs
-</details>
-<h2>Environment</h2>
-<dl>$environment</dl>
+$content
+<section><h2>Data</h2>
+<p class="note">This page carries everything that it shows: as JSON in its element with the id "comparison".</p>
+<button class="button" id="save" type="button" data-name="$name.json" hidden>Save the raw data (JSON)</button>$links
+</section>
 </main>
 <script type="application/json" id="comparison">$data</script>
+<script>$script</script>
 </body>
 </html>
 """)

@@ -161,8 +161,8 @@ def title(comparison: Comparison) -> str:
     return plain(f"{comparison.problem}: {comparison.data}")
 
 
-def amount(comparison: Comparison) -> str:
-    """How much was trained, and what the numbers are.
+def trained(comparison: Comparison) -> str:
+    """How much was trained, in one line.
 
     Args:
         comparison: The comparison.
@@ -170,10 +170,26 @@ def amount(comparison: Comparison) -> str:
     Returns:
         A line without a full stop.
     """
-    seeds = max((len(row.seeds) for row in comparison.rows), default=0)
-    parts = [counted(comparison.epochs, "epoch"), f"batch size {comparison.batch_size}", counted(seeds, "seed")]
-    parts.append("validation mean ± standard deviation" if seeds > 1 else "validation results")
-    return " · ".join(parts)
+    size = comparison.batch_size
+    batches = "batches as the data gives them" if size is None else f"batch size {size}"
+    return " · ".join([counted(comparison.epochs, "epoch"), batches, counted(_seeds(comparison), "seed")])
+
+
+def amount(comparison: Comparison) -> str:
+    """How much was trained, and what the numbers of a table by epochs are.
+
+    Args:
+        comparison: The comparison.
+
+    Returns:
+        A line without a full stop.
+    """
+    numbers = "mean ± standard deviation on test data" if _seeds(comparison) > 1 else "results on test data"
+    return f"{trained(comparison)} · {numbers}"
+
+
+def _seeds(comparison: Comparison) -> int:
+    return max((len(row.seeds) for row in comparison.rows), default=0)
 
 
 def counted(count: int, noun: str) -> str:
@@ -187,7 +203,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def unique_labels(rows: tuple[Row, ...]) -> list[str]:
-    """The rows' labels, numbered where two are the same, so that a chart keeps their lines apart.
+    """The rows' labels, told apart: a tuned row says so, and two that are still the same are numbered.
 
     Args:
         rows: The optimizers.
@@ -195,7 +211,16 @@ def unique_labels(rows: tuple[Row, ...]) -> list[str]:
     Returns:
         One label per row.
     """
-    labels = [plain(row.optimizer) for row in rows]
+    return told_apart([plain(row.optimizer) + (", tuned" if row.kind == "tuned" else "") for row in rows])
+
+
+def told_apart(labels: list[str]) -> list[str]:
+    """The same labels, those that occur more than once numbered.
+
+    Example:
+        >>> told_apart(["Adam", "SGD", "Adam"])
+        ['Adam (1)', 'SGD', 'Adam (2)']
+    """
     return [
         f"{label} ({labels[: index + 1].count(label)})" if labels.count(label) > 1 else label
         for index, label in enumerate(labels)

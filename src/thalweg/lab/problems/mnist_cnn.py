@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from thalweg.lab import digits
-from thalweg.lab.measures import accuracy, cross_entropy
+from thalweg.lab.measures import accuracy, cross_entropy, cross_entropy_and_accuracy
 from thalweg.lab.problem import Problem
 
 
@@ -51,4 +51,5 @@ PROBLEM = Problem(
     metric_name="accuracy",
     maximize=True,
     target=0.95,
+    both=cross_entropy_and_accuracy,
 )

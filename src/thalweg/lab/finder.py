@@ -1,0 +1,204 @@
+"""How a learning rate is found: short trainings on a grid of rates, in rungs, and what they say about a longer one.
+
+Nothing here trains: `search` asks for scores, and `answer` reads them. The numbers were fitted on problems that are not
+those of the lab (`docs/decisions/0020-learning-rate-finder.md`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+PER_DECADE = 3
+LOWEST, FIRST, LAST, HIGHEST = -27, -18, 6, 15  # places on the grid: 1e-9, 1e-6, 1e2 and 1e5
+PARTS = (64, 16, 8)  # of the budget: how long the trainings of each rung are
+BESIDE = ((2, 1), (1, 1))  # places below and above the best of one rung that the next begins with
+LEAST_BUDGET = 200  # of a few steps little can be said
+
+# By how many places the best rate falls whenever a training gets twice as long, how many more if its best score gains
+# nothing by that, how much of its last fall goes on, and how many places it falls at most.
+FALL, FALL_SETTLED, FALL_GOES_ON, FALL_MOST = 0.25, 0.6, 0.2, 2.0
+# Parts of the scale of the scores. Settling: the best gained less while trainings got twice as long. Alike: nearer
+# together than that, and so many of them leave the rate open. Bump: a curve with one this high has no one lowest point.
+SETTLING, ALIKE, MANY, BUMP = 0.08, 0.01, 4, 0.02
+FARTHEST = 4  # doublings that a rung can look ahead
+STEADY = 2.0  # places that the best rate may move while trainings get twice as long
+
+
+@dataclass(frozen=True)
+class Rung:
+    """Trainings of the same length.
+
+    Attributes:
+        steps: Their length.
+        scores: For every place on the grid, which is three times the rate's logarithm, the score in the end: less is
+            better, and infinite what diverged.
+    """
+
+    steps: int
+    scores: Mapping[int, float]
+
+    @property
+    def best(self) -> int:
+        """The place with the lowest score, of equals the lowest."""
+        return min(self.scores, key=lambda place: (self.scores[place], place))
+
+    @property
+    def score(self) -> float:
+        """The lowest score."""
+        return self.scores[self.best]
+
+    @property
+    def bottom(self) -> float:
+        """The place where a parabola through the best and its neighbours is lowest.
+
+        Example:
+            >>> Rung(8, {-1: 2.0, 0: 1.0, 1: 2.0}).bottom, Rung(8, {-1: 1.5, 0: 1.0, 1: math.inf}).bottom
+            (0.0, -0.3)
+        """
+        left, right = (self.scores.get(self.best + side, math.inf) - self.score for side in (-1, 1))
+        least = min(left, right)
+        if not math.isfinite(least) or least <= 0:
+            return float(self.best)
+        # A wall of divergence is no parabola: it counts for no more than four times the other side.
+        left, right = min(left, 4 * least), min(right, 4 * least)
+        return self.best + (left - right) / (2 * (left + right))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A place on the grid, not rounded, and whether to rely on it."""
+
+    place: float
+    sure: bool
+    reason: str
+
+
+def rate(place: float) -> float:
+    """The learning rate at a place on the grid.
+
+    Example:
+        >>> rate(-9), round(rate(-8), 5)
+        (0.001, 0.00215)
+    """
+    return float(f"{10.0 ** (place / PER_DECADE):.12g}")
+
+
+def lengths(planned: int, budget: int | None) -> list[int]:
+    """How many steps the trainings of each rung take.
+
+    Args:
+        planned: Steps of the training that the rate is for: no rung is longer.
+        budget: About how many steps all of them may take together; None for as many as are planned.
+
+    Example:
+        >>> lengths(640, None), lengths(100, None), lengths(10_000, 800), lengths(5, None)
+        ([10, 40, 80], [4, 13, 25], [13, 50, 100], [4, 5])
+    """
+    allowed = max(planned, LEAST_BUDGET) if budget is None else budget
+    return sorted({min(planned, math.ceil(allowed / part)) for part in PARTS})
+
+
+def search(score: Callable[[int, int], float], steps: Iterable[int]) -> list[Rung]:
+    """The rungs, from short to long: each looks around the best place of the one before, until that lies inside.
+
+    Args:
+        score: From a place and a number of steps to the score then.
+        steps: The length of each rung.
+
+    Returns:
+        The rungs; none after one in which all diverged.
+
+    Example:
+        >>> [rung.best for rung in search(lambda place, steps: (place + 5.2) ** 2, (8, 32))]
+        [-5, -5]
+    """
+    rungs: list[Rung] = []
+    places: Iterable[int] = range(FIRST, LAST + 1, 2)
+    for length, (below, above) in zip(steps, (*BESIDE, (0, 0)), strict=False):
+        scores = {place: score(place, length) for place in places}
+        while unknown := _beside_best(Rung(length, scores)):
+            scores |= {place: score(place, length) for place in unknown}
+        rungs.append(Rung(length, scores))
+        if not math.isfinite(rungs[-1].score):
+            break
+        places = range(rungs[-1].best - below, rungs[-1].best + above + 1)
+    return rungs
+
+
+def _beside_best(rung: Rung) -> list[int]:
+    beside = (rung.best - 1, rung.best + 1)
+    return [place for place in beside if place not in rung.scores and LOWEST <= place <= HIGHEST]
+
+
+def answer(rungs: list[Rung], start: float, planned: int) -> Answer:
+    """What the rungs say about a longer training.
+
+    The best rate of the last rung is lowered for every doubling of the length that is left: a little always, more once
+    the best score has settled (what is left to gain is then noise, or is lost to overfitting), and by a share of what
+    it fell between the last rungs.
+
+    Args:
+        rungs: From short to long.
+        start: The score before training.
+        planned: Steps of the longer training.
+    """
+    last, before = rungs[-1], rungs[max(0, len(rungs) - 2)]
+    if not math.isfinite(last.score):
+        lowest = min(last.scores)
+        return Answer(lowest, False, f"every rate from {rate(lowest):.2g} up diverged within {last.steps:,} steps")
+    between = math.log2(last.steps / before.steps) or 1.0
+    moved, gained = (last.bottom - before.bottom) / between, (before.score - last.score) / between
+    settled = max(0.0, min(1.0, 1 - gained / SETTLING / (_scale(last, start) or 1.0)))
+    fall = FALL + FALL_SETTLED * settled - FALL_GOES_ON * max(-STEADY, min(STEADY, moved))
+    left = math.log2(max(1.0, planned / last.steps))
+    place = last.bottom - max(0.0, min(FALL_MOST, fall * left))
+    if doubt := _doubt(rungs[-2:], start, moved):
+        return Answer(place, False, doubt)
+    if left > FARTHEST:
+        return Answer(place, False, f"{last.steps:,} steps say too little about {planned:,}: allow a larger budget")
+    was = f"{rate(last.bottom):.2g} was best after {last.steps:,} steps"
+    if last.steps >= planned:
+        return Answer(place, True, f"{was}, which is all that is planned")
+    return Answer(place, True, f"{was}, and the best rate falls until the {planned:,} that are planned")
+
+
+def _doubt(rungs: list[Rung], start: float, moved: float) -> str:
+    """Why not to rely on the last two rungs; nothing where there is no reason."""
+    before, last = rungs[0], rungs[-1]
+    if last.score >= start:
+        return f"no rate was better after {last.steps:,} steps than no training at all"
+    if last.best in (LOWEST, HIGHEST):
+        return f"the best rate lies at the edge of what is tried, {rate(last.best):.2g}"
+    for rung in rungs:
+        level = rung.score + ALIKE * _scale(rung, start)
+        alike = [place for place, score in rung.scores.items() if score <= level]
+        if len(alike) >= MANY:
+            low, high = rate(min(alike)), rate(max(alike))
+            return f"rates from {low:.2g} to {high:.2g} did equally well in {rung.steps:,} steps"
+    if last.score > before.score + BUMP * _scale(last, start):
+        return f"the best of {last.steps:,} steps is worse than that of {before.steps:,}: it overfits, or is noise"
+    if _bump(last) > BUMP * _scale(last, start):
+        return f"the curve after {last.steps:,} steps has no one lowest point: the rate may be too noisy to find"
+    if abs(moved) > STEADY:
+        was, now = f"{rate(before.bottom):.2g}", f"{rate(last.bottom):.2g}"
+        return f"the best rate moved from {was} after {before.steps:,} steps to {now} after {last.steps:,}"
+    return ""
+
+
+def _scale(rung: Rung, start: float) -> float:
+    """What differences are measured by: the way from the start, or thrice the best score where that is less.
+
+    A start may be arbitrarily bad; a score may have any constant added.
+    """
+    return min(max(0.0, start - rung.score), 3 * abs(rung.score))
+
+
+def _bump(rung: Rung) -> float:
+    """How much a score falls somewhere on the way from the best to higher or lower rates, where it should rise."""
+    places = sorted(rung.scores)
+    here = places.index(rung.best)
+    sides = ([rung.scores[p] for p in reversed(places[: here + 1])], [rung.scores[p] for p in places[here:]])
+    return max((one - other for side in sides for one, other in pairwise(side) if one < math.inf), default=0.0)
