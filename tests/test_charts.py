@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from comparisons import CASES, RATES, comparison, ranking, study
-from thalweg.lab.table import Comparison, EpochSummary, Row
+from thalweg.lab.table import Comparison, EpochSummary, Row, Trial
 from thalweg.report import charts, style
 from thalweg.report.finals import final_panels
 from thalweg.report.profiles import profiles
@@ -140,8 +140,25 @@ def test_every_trial_is_drawn_and_marked():
         worst = min(t.metric for r in study().rows if r.tuning for t in r.tuning.trials if t.metric is not None)
         for point, trial in zip(trials, row.tuning.trials, strict=True):
             assert point["metric"] == (worst if trial.metric is None else trial.metric)
-            assert point["state"] == trial.status
+            assert point["state"] == ("off" if trial.metric is None else trial.status)
         assert [p["lr"] for p in points if "state" not in p] == [0.001, RATES[row.optimizer]]
+
+
+def test_a_trial_that_exploded_does_not_squeeze_the_others():
+    rows = [row for row in CASES["tuned, minimised"].rows if row.tuning]
+    far = replace(rows[0].tuning, trials=(*rows[0].tuning.trials, Trial({"lr": 9.0}, 1e22, "finished", 10)))
+    panels = rate_panels(replace(CASES["tuned, minimised"], rows=(replace(rows[0], tuning=far), *rows[1:])))
+    last = [point for point in values_of(panels[0]) if "state" in point][-1]
+    assert last["state"] == "off" and last["metric"] < 10
+    assert panels[0].to_dict()["layer"][2]["encoding"]["y"]["scale"]["domain"][1] < 10
+
+
+def test_a_metric_that_is_the_loss_is_drawn_once():
+    base = comparison()
+    rows = tuple(
+        replace(row, epochs=tuple(replace(e, metric_mean=e.loss_mean) for e in row.epochs)) for row in base.rows
+    )
+    assert len(charts.panels(replace(base, rows=rows, metric="loss"))) == 1 and len(charts.panels(base)) == 2
 
 
 def test_one_axis_for_all_panels():

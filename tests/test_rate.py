@@ -1,20 +1,16 @@
 """The learning-rate finder: what it finds, what it leaves alone, when it is not sure, and what it refuses."""
 
 import math
-import random
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, IterableDataset, SequentialSampler, TensorDataset
+from torch.utils.data import DataLoader, TensorDataset
 
 import thalweg
-from thalweg.errors import InputError
-from thalweg.lab import finder
-from thalweg.lab.finder import LOWEST, Rung, answer, lengths, rate, search
-from thalweg.lab.problem import Data, Problem
-from thalweg.lab.rate import FoundRate, find_lr, find_rate
+from thalweg.lab.finder import LOWEST, Rung, answer, lengths, search
+from thalweg.lab.rate import FoundRate, find_lr
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +92,7 @@ def test_lengths_never_exceed_what_is_planned() -> None:
         for budget in (None, 1, 50, 10**6):
             found = lengths(planned, budget)
             assert found == sorted(set(found))
-            assert 1 <= found[0] and found[-1] <= planned
+            assert found[0] >= 1 and found[-1] <= planned
 
 
 def rungs_at(*bottoms: float, depth: float = 1.0, best: tuple[float, ...] = (1.0, 0.7, 0.5)) -> list[Rung]:
@@ -113,7 +109,7 @@ def test_the_longer_the_training_the_lower_the_rate() -> None:
     falling = answer(rungs_at(-5, -6, -7), 3.0, 640)
     settled = answer(rungs_at(-6, -6, -6, best=(1.0, 0.5, 0.499)), 3.0, 640)
     assert falling.sure and falling.place < -7.75 - 0.5
-    assert settled.sure and settled.place == pytest.approx(-6 - 3 * 0.65)
+    assert settled.sure and settled.place == pytest.approx(-8.0)  # and no farther
 
 
 @pytest.mark.parametrize(
@@ -147,7 +143,7 @@ def test_a_constant_added_to_the_loss_changes_nothing_where_it_is_no_smaller() -
 
 
 def test_gradient_descent_on_a_quadratic() -> None:
-    """Where the best rate is known: nobody would call a third or the triple of 2 / 5 wrong, but above .5 it diverges."""
+    """Where the best rate is known, 2 / 5, and everything above 1 / 2 diverges."""
     for start in ([1.0, 1.0], [-3.0, 0.1]):
         result = find_lr(Weights(start), bowl, [None], "sgd", epochs=100)
         assert result.sure
@@ -181,12 +177,10 @@ def test_every_rule_gets_an_answer(name: str) -> None:
 
 
 def test_rules_as_the_torch_face_takes_them() -> None:
-    momentum = found("sgd", momentum=0.9)
-    assert momentum == found("momentum_velocity", mu=0.9) or momentum.lr == pytest.approx(found("momentum").lr, rel=0.2)
-    assert momentum.lr < found("sgd").lr
-    assert found(thalweg.RULES["adam"]) == found("adam")
-    assert found("adam", clip_norm=1e-3).lr != found("sgd", clip_norm=1e-3).lr
-    assert found("sgd", clip_norm=1e-3).lr > 10 * found("sgd").lr
+    plain = found("sgd", budget=150)
+    assert found(thalweg.RULES["sgd"], budget=150) == plain
+    assert found("sgd", momentum=0.9, budget=150).lr < plain.lr
+    assert found("sgd", clip_norm=1e-3, budget=150).lr > 10 * plain.lr
 
 
 def test_a_rule_of_ones_own() -> None:
@@ -194,7 +188,7 @@ def test_a_rule_of_ones_own() -> None:
     def twice_sgd(x, g, t, *, lr=0.01):
         return x - 2 * lr * g
 
-    assert found(twice_sgd).lr == pytest.approx(found("sgd").lr / 2, rel=0.35)
+    assert found(twice_sgd, budget=150).lr == pytest.approx(found("sgd", budget=150).lr / 2, rel=0.35)
 
 
 # what it reads
@@ -217,7 +211,7 @@ def test_every_kind_of_batches_gives_about_the_same_rate() -> None:
         "list": as_lists(),
         "stream": iter(as_lists()),
     }
-    rates = {kind: found(data=given, batch_size=24).lr for kind, given in kinds.items()}
+    rates = {kind: found(data=given, batch_size=24, budget=150).lr for kind, given in kinds.items()}
     assert rates["arrays"] == rates["tensors"] == rates["data set"]
     assert rates["list"] == rates["stream"]
     assert max(rates.values()) / min(rates.values()) < 3
@@ -242,5 +236,5 @@ def test_a_fifth_is_held_out() -> None:
     samples = TensorDataset(*map(torch.from_numpy, plane()))
     for given in (plane(), as_lists(), DataLoader(samples, batch_size=24, shuffle=True)):
         seen.clear()
-        find_lr(network(), watched, given, "adam", epochs=30, batch_size=24)
+        find_lr(network(), watched, given, "adam", batch_size=24)
         assert len(seen) == 192

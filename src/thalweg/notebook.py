@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from thalweg.errors import InputError
-from thalweg.lab.make import Means, Watching, make, rated
+from thalweg.lab.make import Means, Watching, make
 from thalweg.lab.own import check_constants, described
+from thalweg.lab.rates import rated
 from thalweg.lab.study import Request, plan, prepare_output
 from thalweg.report.display import Shown
 
@@ -114,7 +115,8 @@ def compare(  # noqa: PLR0913  (a comparison's options are its parameters)
     study = plan(asked, problem)
     means = Means(Path(store) if store else folder / "store.db", folder, engine, address, jobs)
     prepare_output(folder, means.store)
-    comparison, failures = make(rated(study, lr), means, _watching(progress), cloudpickle.dumps(problem))
+    chosen = rated(study, means.store, print if progress else lambda sentence: None) if lr else study
+    comparison, failures = make(chosen, means, _watching(progress), cloudpickle.dumps(problem))
     return Shown(comparison, tuple(f"{label} failed: {message}" for label, message in failures))
 
 

@@ -15,9 +15,10 @@ import thalweg.torch
 from thalweg.bench.job import Group, Job, Sizes
 from thalweg.bench.pairs import Question, Side, answered, rounds
 from thalweg.bench.table import Row
+from thalweg.lab.batches import data_order
 from thalweg.lab.problem import Data
 from thalweg.lab.problems.mnist_cnn import PROBLEM
-from thalweg.lab.run import data_order, train_epoch
+from thalweg.lab.run import train_epoch
 
 TARGET = 0.95
 
@@ -38,10 +39,10 @@ def torch_epoch(optimizer: Callable[..., Any], data: Data, digits: int) -> Side:
         digits: How many of them to train on.
     """
     torch.manual_seed(0)
-    model = PROBLEM.model()
+    model = PROBLEM.model(0)
     made = optimizer(model.parameters())
     inputs, targets = (torch.from_numpy(array[:digits]) for array in data.train)
-    batches = torch.from_numpy(data_order(0, 1, len(targets))).split(PROBLEM.batch_size)
+    batches = torch.from_numpy(data_order(0, 1, len(targets))).split(PROBLEM.batch_size or len(targets))
     return Side(lambda: train_epoch(model, made, PROBLEM, ((inputs[b], targets[b]) for b in batches)))
 
 
@@ -78,7 +79,7 @@ def _keras() -> Any:
 
 
 def _rows(digits: int, pairs: int) -> list[Row]:
-    data = PROBLEM.load(None)
+    data = PROBLEM.load(None, 0)
     makers = {
         "": thalweg.torch.Adam,
         "no step": lambda params: LeftOut(params, lr=0.0),

@@ -34,6 +34,7 @@ def compare(  # noqa: PLR0913  (a command's options are its parameters)
     data: Annotated[str | None, typer.Option(help="A folder of IDX files, or 'openml' to download.")] = None,
     engine: Annotated[str, typer.Option(help="Where to train: local or ray.")] = "local",
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; default: one of this machine.")] = None,
+    gpus: Annotated[float, typer.Option(help="GPUs that each run takes on Ray; a fraction shares one.")] = 0.0,
     jobs: Annotated[int | None, typer.Option(help="Runs at a time; default: one per processor.")] = None,
     threads: Annotated[int, typer.Option(help="Threads of every run.")] = 1,
     log: Annotated[str | None, typer.Option(help="Also tell jsonl,tensorboard,trackio,wandb.")] = None,
@@ -42,7 +43,8 @@ def compare(  # noqa: PLR0913  (a command's options are its parameters)
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as one JSON document.")] = False,
 ) -> None:
     """Train optimizers on a problem and show which one does what: a table, pictures and a page."""
-    from thalweg.lab.make import Means, make, rated
+    from thalweg.lab.make import Means, make
+    from thalweg.lab.rates import rated
     from thalweg.lab.study import Request, plan, prepare_output
     from thalweg.report.progress import training_progress
 
@@ -56,11 +58,11 @@ def compare(  # noqa: PLR0913  (a command's options are its parameters)
         for name in names
     ]
     studies = [plan(request) for request in asked]
-    means = Means(store or out / "store.db", out, engine, address, jobs, log)
+    means = Means(store or out / "store.db", out, engine, address, jobs, gpus, log)
     prepare_output(out, means.store)
     results, failures = [], []
     for study in studies:
-        result, failed = make(rated(study, lr), means, training_progress)
+        result, failed = make(rated(study, means.store, _tell) if lr else study, means, training_progress)
         results.append(result)
         failures += failed
     show(results, out, as_json)
@@ -68,6 +70,10 @@ def compare(  # noqa: PLR0913  (a command's options are its parameters)
         print(f"thalweg: a run of {label} failed: {message}", file=sys.stderr)
     if failures:
         raise typer.Exit(1)
+
+
+def _tell(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
 
 
 def show(results: Sequence[Comparison], out: Path, as_json: bool) -> None:

@@ -37,10 +37,17 @@ class Stage:
 
 @dataclass(frozen=True)
 class Contender:
-    """One optimizer of a comparison: how the table calls it, and its stages, of which most have one."""
+    """One optimizer of a comparison.
+
+    Attributes:
+        label: How the table calls it.
+        stages: What trains, in turn; most have one.
+        remarks: What must be known of how its settings came about.
+    """
 
     label: str
     stages: tuple[Stage, ...]
+    remarks: tuple[str, ...] = ()
 
     @property
     def rule_name(self) -> str:
@@ -78,13 +85,13 @@ class Contender:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What must be known to read its row: what a switch does with the state."""
+        """What must be known to read its row, also what a switch does with the state."""
         switches = (
-            f"{self.label} changes to {stage.setting.rule.name} with epoch {stage.first}: nothing of the state stays, "
-            "the new optimizer starts at its own first step"
+            f"changes to {stage.setting.rule.name} with epoch {stage.first}: nothing of the state stays, the new "
+            "optimizer starts at its own first step"
             for stage in self.stages[1:]
         )
-        return tuple(switches)
+        return (*self.remarks, *switches)
 
 
 def _named(name: str, stage: Stage) -> str:

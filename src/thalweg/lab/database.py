@@ -34,12 +34,13 @@ CREATE TABLE epochs (
 CREATE TABLE writers (
     owner TEXT PRIMARY KEY, place TEXT NOT NULL, process INTEGER NOT NULL, born TEXT NOT NULL, beats INTEGER NOT NULL
 );
+CREATE TABLE kept (key TEXT PRIMARY KEY, document TEXT NOT NULL);
 CREATE TABLE comparisons (
     number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, document TEXT NOT NULL
 );
 """
 # What a store of each version holds at least: other programs number their databases, too.
-_TABLES = {1: {"runs", "epochs"}, 2: {"runs", "epochs", "writers", "comparisons"}}
+_TABLES = {1: {"runs", "epochs"}, 2: {"runs", "epochs", "writers", "kept", "comparisons"}}
 # File systems on which machines do not share memory, which WAL needs, or do not share locks well enough for it.
 _NETWORK = ("nfs", "cifs", "smb", "afs", "9p", "ceph", "lustre", "gpfs", "beegfs", "glusterfs", "fuse.", "ncpfs")
 

@@ -18,7 +18,7 @@ from thalweg.rules.setting import find_rule, find_wrapped
 
 PACKAGE = Path(__file__).parent
 # What decides the problems of the lab, besides their data, whose hash is known.
-_DECIDING = ("problems", "data", "digits.py", "measures.py")
+_DECIDING = ("problems", "data", "digits.py", "initial.py", "measures.py")
 
 
 def find_problem(reference: str) -> Problem:

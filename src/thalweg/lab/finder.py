@@ -155,7 +155,7 @@ def answer(rungs: list[Rung], start: float, planned: int) -> Answer:
     fall = FALL + FALL_SETTLED * settled - FALL_GOES_ON * max(-STEADY, min(STEADY, moved))
     left = math.log2(max(1.0, planned / last.steps))
     place = last.bottom - max(0.0, min(FALL_MOST, fall * left))
-    if doubt := _doubt(rungs[-2:], start, moved):
+    if doubt := _doubt(rungs, start, moved):
         return Answer(place, False, doubt)
     if left > FARTHEST:
         return Answer(place, False, f"{last.steps:,} steps say too little about {planned:,}: allow a larger budget")
@@ -166,20 +166,28 @@ def answer(rungs: list[Rung], start: float, planned: int) -> Answer:
 
 
 def _doubt(rungs: list[Rung], start: float, moved: float) -> str:
-    """Why not to rely on the last two rungs; nothing where there is no reason."""
-    before, last = rungs[0], rungs[-1]
+    """Why not to rely on the rungs; nothing where there is no reason."""
+    before, last = rungs[max(0, len(rungs) - 2)], rungs[-1]
     if last.score >= start:
         return f"no rate was better after {last.steps:,} steps than no training at all"
     if last.best in (LOWEST, HIGHEST):
         return f"the best rate lies at the edge of what is tried, {rate(last.best):.2g}"
-    for rung in rungs:
+    for rung in (before, last):
         level = rung.score + ALIKE * _scale(rung, start)
         alike = [place for place, score in rung.scores.items() if score <= level]
         if len(alike) >= MANY:
             low, high = rate(min(alike)), rate(max(alike))
             return f"rates from {low:.2g} to {high:.2g} did equally well in {rung.steps:,} steps"
-    if last.score > before.score + BUMP * _scale(last, start):
-        return f"the best of {last.steps:,} steps is worse than that of {before.steps:,}: it overfits, or is noise"
+    return _unsteady(rungs, start, moved)
+
+
+def _unsteady(rungs: list[Rung], start: float, moved: float) -> str:
+    """What in the rungs is no smooth valley that moves slowly."""
+    before, last = rungs[max(0, len(rungs) - 2)], rungs[-1]
+    for shorter, longer in pairwise(rungs):
+        if longer.score > shorter.score + BUMP * _scale(longer, start):
+            worse = f"the best of {longer.steps:,} steps is worse than that of {shorter.steps:,}"
+            return f"{worse}: it overfits, or is noise"
     if _bump(last) > BUMP * _scale(last, start):
         return f"the curve after {last.steps:,} steps has no one lowest point: the rate may be too noisy to find"
     if abs(moved) > STEADY:

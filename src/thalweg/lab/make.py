@@ -14,8 +14,8 @@ from thalweg.lab.document import to_plain
 from thalweg.lab.drive import drive, missing
 from thalweg.lab.engines.engine import Engine
 from thalweg.lab.sinks.sink import Sink
-from thalweg.lab.study import Study, expected_epochs, with_rates
-from thalweg.lab.table import Comparison
+from thalweg.lab.study import Study, expected_epochs
+from thalweg.lab.table import Comparison, Outlook
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Means:
         engine: `"local"` or `"ray"`.
         address: Of a Ray cluster; None for one of this machine.
         jobs: Runs at a time; None for one per processor.
+        gpus: How many GPUs each run takes on Ray; a fraction shares one.
         log: Sinks by their names, separated by commas; None for none.
     """
 
@@ -36,26 +37,8 @@ class Means:
     engine: str = "local"
     address: str | None = None
     jobs: int | None = None
+    gpus: float = 0.0
     log: str | None = None
-
-
-@dataclass(frozen=True)
-class Outlook:
-    """What there is to do, as a progress bar wants to know it.
-
-    Attributes:
-        epochs: Epochs in all, extra trials left out.
-        known: Epochs that the store has already.
-        runs_known: Runs that the store has already.
-        runs: Runs in all; None where tuning decides it.
-        so_far: The table as it is at the moment of the call.
-    """
-
-    epochs: int
-    known: int
-    runs_known: int
-    runs: int | None
-    so_far: Callable[[], Comparison]
 
 
 Watching = Callable[[Outlook], AbstractContextManager[Sink]]
@@ -117,17 +100,10 @@ def _told(study: Study, means: Means) -> Iterator[Sequence[Sink]]:
 
 @contextmanager
 def _engine(study: Study, means: Means, packed: bytes | None) -> Iterator[Engine]:
-    engine = engines.open(means.engine, means.jobs, means.address, threads=study.common["threads"], packed=packed)
+    threads = study.common["threads"]
+    engine = engines.open(means.engine, means.jobs, means.address, gpus=means.gpus, threads=threads, packed=packed)
     try:
         yield engine
     finally:
         engine.close()
 
-
-def rated(study: Study, lr: str | None) -> Study:
-    """The study at the learning rates that the finder chooses, where `lr` is `"auto"`; else as it is."""
-    if lr is None:
-        return study
-    from thalweg.lab.rate import find_rate
-
-    return with_rates(study, [find_rate(study, place) for place in range(len(study.contenders))])

@@ -169,6 +169,9 @@ def find_rate(
 ) -> FoundRate:
     """The learning rate for an optimizer of a comparison, from the data that it is tuned on.
 
+    The loss judges, since metrics such as an accuracy are coarse; where that leaves a doubt and the problem has a
+    metric of its own (the loss of a policy gradient, say, tells nothing), it is tried again with the metric.
+
     Args:
         problem: What is trained.
         data: Its data, of which only `tuning` is looked at.
@@ -183,9 +186,13 @@ def find_rate(
         torch.manual_seed(seed)
         model = problem.model(seed)
     others = {name: value for name, value in hyper.items() if name != "lr"}
-    by_loss = replace(problem, metric=None, metric_name="loss", maximize=False)
     train, held = data.tuning
-    return _found(Task(by_loss, model, setting(rule, others, initial), {}, train, held, batch_size, seed), epochs, None)
+    task = Task(problem, model, setting(rule, others, initial), {}, train, held, batch_size, seed)
+    found = _found(task, epochs, None)
+    if found.sure or problem.metric is None:
+        return found
+    again = _found(replace(task, by_metric=True), epochs, None)
+    return replace(again if again.sure else found, steps=found.steps + again.steps)
 
 
 def _check(model: Any, loss: Any, rule: Any, counts: Mapping[str, Any], seed: Any) -> None:
@@ -222,17 +229,17 @@ def _found(task: Task, epochs: int, budget: int | None) -> FoundRate:
         start = judged(task, copied(task.model))
         rungs = search(score, lengths(planned, budget))
     check_some_trained(sprints.values())
-    found, sign = answer(rungs, start, planned), -1 if task.problem.maximize else 1
+    found = answer(rungs, start, planned)
     return FoundRate(
         lr=rate(found.place),
         sure=found.sure,
         reason=found.reason,
-        curve=tuple(_tried(sprint, sign) for _, sprint in sorted(sprints.items())),
-        start=sign * start,
+        curve=tuple(_tried(sprint, task.sign) for _, sprint in sorted(sprints.items())),
+        start=task.sign * start,
         planned=planned,
         steps=sum(sprint.taken for sprint in sprints.values()),
-        judge=task.problem.metric_name,
-        maximize=task.problem.maximize,
+        judge=task.problem.metric_name if task.by_metric else "loss",
+        maximize=task.sign < 0,
     )
 
 

@@ -32,7 +32,7 @@ class Task:
     """What is trained, whatever the rate.
 
     Attributes:
-        problem: Its loss, and its metric where that is to judge.
+        problem: Its loss and its metric.
         model: What every sprint begins as a copy of.
         setting: The rule, its hyperparameters but for `lr`, and what its states start at.
         frame: What the optimizer does around the rule, such as clipping.
@@ -40,6 +40,7 @@ class Task:
         held: Samples to judge by.
         batch_size: Samples per step.
         seed: Decides the order of the samples and the noise of dropout.
+        by_metric: Whether the metric judges, not the loss.
     """
 
     problem: Problem
@@ -50,6 +51,12 @@ class Task:
     held: Any
     batch_size: int | None
     seed: int
+    by_metric: bool = False
+
+    @property
+    def sign(self) -> int:
+        """What makes a score of which less is better out of what judges."""
+        return -1 if self.by_metric and self.problem.maximize else 1
 
     @property
     def steps(self) -> int:
@@ -132,9 +139,9 @@ def score_after(task: Task, sprint: Sprint, taken: int) -> float:
 
 
 def judged(task: Task, model: torch.nn.Module) -> float:
-    """Metric or loss on the samples held out, with a sign such that less is better."""
-    metric, _ = evaluate(model, task.problem, task.held)
-    return -metric if task.problem.maximize else metric
+    """Loss or metric on the samples held out, with a sign such that less is better."""
+    metric, loss = evaluate(model, task.problem, task.held)
+    return task.sign * (metric if task.by_metric else loss)
 
 
 def _batches(task: Task, first: int, last: int) -> Iterator[Any]:

@@ -27,6 +27,8 @@ __all__ = [
     "done",
     "find",
     "finish",
+    "keep",
+    "kept",
     "last_comparison",
     "look",
     "new_owner",
@@ -141,6 +143,25 @@ def done(path: Path, keys: Iterable[str]) -> set[str]:
     with reading(path) as connection:
         rows = _rows(connection, "SELECT key, status FROM runs WHERE key IN ({})", list(dict.fromkeys(keys)))
         return {row["key"] for row in rows if row["status"] in FINAL}
+
+
+def keep(path: Path, key: str, document: dict[str, Any]) -> None:
+    """Keep what was computed for a study and is no run, such as a learning rate that was found.
+
+    Args:
+        path: The store.
+        key: A hash of all that decides it.
+        document: Plain data.
+    """
+    with changing(path) as connection:
+        connection.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (key, json.dumps(document, allow_nan=False)))
+
+
+def kept(path: Path, key: str) -> dict[str, Any] | None:
+    """What was kept under a key; None where nothing was."""
+    with reading(path) as connection:
+        row = connection.execute("SELECT document FROM kept WHERE key = ?", (key,)).fetchone()
+    return None if row is None else json.loads(row["document"])
 
 
 def save_comparison(path: Path, name: str, document: dict[str, Any]) -> None:

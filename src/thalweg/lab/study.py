@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -231,14 +232,19 @@ def tried(study: Study, place: int, found: Found) -> tuning.Replay:
 
 def _lookup(study: Study, place: int, found: Found, proposal: tuning.Proposal) -> tuning.Tried | None:
     run = found.get(trial_spec(study, place, proposal).key)
-    return run and tuning.Tried(run["status"], tuple(epoch["metric"] for epoch in run["epochs"]))
+    return None if run is None else tuning.Tried(run["status"], tuple(_metrics(run)))
+
+
+def _metrics(run: Mapping[str, Any]) -> list[float]:
+    """The metric after every epoch; the store has no number where it was none."""
+    return [nan if epoch["metric"] is None else epoch["metric"] for epoch in run["epochs"]]
 
 
 def tuned(study: Study, place: int, found: Found) -> Contender | None:
     """The contender at a place with the settings that tuning chose; None before it is done, or where it found none."""
     replay = tried(study, place, found)
     best = tuning.best(study.plans[place], replay) if replay.done else None
-    return None if best is None else with_hyper(study.contenders[place], best)
+    return None if best is None else replace(with_hyper(study.contenders[place], best), remarks=())
 
 
 def wanted(study: Study, found: Found) -> list[tuple[str, RunSpec]]:
@@ -269,14 +275,16 @@ def expected_epochs(study: Study) -> int:
     return rows + sum(plan.trials * plan.epochs for plan in study.plans) + (rows if study.plans else 0)
 
 
-def with_rates(study: Study, rates: Sequence[float]) -> Study:
-    """The same with another learning rate for every contender."""
-    pairs = [(with_hyper(c, {"lr": r}), with_hyper(t, {"lr": r})) for c, t, r in _both(study, rates)]
-    return replace(study, contenders=tuple(c for c, _ in pairs), in_trials=tuple(t for _, t in pairs))
+def rate_key(study: Study, place: int) -> str:
+    """A hash of all that decides which learning rate is found for the contender at a place; its own counts for nothing.
 
-
-def _both(study: Study, rates: Sequence[float]) -> list[tuple[Contender, Contender, float]]:
-    return list(zip(study.contenders, study.in_trials, rates, strict=True))
+    Raises:
+        InputError: If it has none.
+    """
+    contender = study.in_trials[place]
+    if "lr" not in contender.hyper:
+        raise InputError(f"expected a learning rate to find for '{contender.label}', got a rule without: leave it out")
+    return _spec(study, with_hyper(contender, {"lr": 1.0}), TUNING_SEED, "tuning").key
 
 
 def prepare_output(folder: Path, store_path: Path) -> None:

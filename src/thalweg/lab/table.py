@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -227,3 +227,22 @@ class Ranking:
     profiles: tuple[Profile, ...]
     changes: Mapping[tuple[str, str], tuple[str, ...]]
     left_out: int
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What there is to do, as a progress bar wants to know it.
+
+    Attributes:
+        epochs: Epochs in all, extra trials left out.
+        known: Epochs that the store has already.
+        runs_known: Runs that the store has already.
+        runs: Runs in all; None where tuning decides it.
+        so_far: The table as it is at the moment of the call.
+    """
+
+    epochs: int
+    known: int
+    runs_known: int
+    runs: int | None
+    so_far: Callable[[], Comparison]

@@ -10,7 +10,7 @@ from thalweg.lab.table import Comparison
 from thalweg.report import words
 from thalweg.report.curves import loss_panel, metric_panel
 from thalweg.report.finals import difference_panels, final_panels
-from thalweg.report.rows import has_answer, is_tuned
+from thalweg.report.rows import has_answer, is_tuned, metric_is_loss
 from thalweg.report.sensitivity import LEGEND, rate_panels
 from thalweg.report.style import PALETTE, save_png, styled, to_svg
 
@@ -103,7 +103,7 @@ def panels(comparison: Comparison) -> tuple[altair.LayerChart, ...]:
         comparison: The comparison.
 
     Returns:
-        Two charts.
+        Two charts; one where the metric is the loss.
     """
     return _curves(comparison).panels
 
@@ -114,8 +114,10 @@ def _curves(comparison: Comparison) -> Figure:
         if is_tuned(comparison)
         else "Lines: means over the seeds; bands: ± one standard deviation."
     )
-    both = (metric_panel(comparison), loss_panel(comparison))
-    return _figure(comparison, "curves", "Test results after every epoch", note, both, 2)
+    drawn = (loss_panel(comparison),)
+    if not metric_is_loss(comparison):
+        drawn = (metric_panel(comparison), *drawn)
+    return _figure(comparison, "curves", "Test results after every epoch", note, drawn, 2)
 
 
 def _figure(

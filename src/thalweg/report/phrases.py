@@ -69,14 +69,16 @@ def chance(value: float | None) -> str:
 
 
 def brief(seconds: Any) -> str:
-    """A time: seconds below a minute, then minutes and seconds, then hours too.
+    """A time: milliseconds, seconds below a minute, then minutes and seconds, then hours too.
 
     Example:
-        >>> brief(3.21), brief(83.0), brief(3723.0), brief(None)
-        ('3.2 s', '1:23', '1:02:03', '–')
+        >>> brief(0.0123), brief(3.21), brief(83.0), brief(3723.0), brief(None)
+        ('12 ms', '3.2 s', '1:23', '1:02:03', '–')
     """
     if not isinstance(seconds, int | float) or not math.isfinite(seconds):
         return MISSING
+    if 0 < seconds < 0.0995:
+        return f"{1000 * seconds:.0f} ms"
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from thalweg.lab.table import Comparison
+from thalweg.lab.table import Comparison, Outlook
 from thalweg.report import words
 
 if TYPE_CHECKING:
@@ -16,16 +16,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 WIDTH = 26  # columns of a run's name beside its bar
-
-
-class Outlook(Protocol):
-    """What there is to do: see `thalweg.lab.make.Outlook`."""
-
-    epochs: int
-    known: int
-    runs_known: int
-    runs: int | None
-    so_far: Callable[[], Comparison]
 
 
 class TrainingProgress:

@@ -96,3 +96,10 @@ def is_tuned(comparison: Comparison) -> bool:
 def has_answer(comparison: Comparison) -> bool:
     """Whether any row has a final metric."""
     return any(row.final.mean is not None for row in comparison.rows)
+
+
+def metric_is_loss(comparison: Comparison) -> bool:
+    """Whether the metric only repeats the loss, so that one of them is enough."""
+    epochs = [summary for row in comparison.rows for summary in row.epochs]
+    known = any(summary.loss_mean is not None for summary in epochs)
+    return known and all(summary.metric_mean == summary.loss_mean for summary in epochs)

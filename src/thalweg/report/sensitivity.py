@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from typing import TYPE_CHECKING, Any
 
 from thalweg.lab.table import Comparison, Row, Trial
@@ -14,9 +15,10 @@ if TYPE_CHECKING:
     import altair
 
 _WIDTH, _HEIGHT = 210, 150
+FENCE = 3.0  # quartile distances; Tukey calls what lies beyond far out
 LEGEND = (
     "Filled circles: trials trained to the end, joined by a line; hollow: stopped early, at the metric they had then; "
-    "crosses: diverged or failed, set at the worst end. Upright lines: the chosen rate, and dashed the default one."
+    "crosses at the worst end: diverged, failed, or off the axis. Upright lines: the chosen rate; dashed: the default."
 )
 
 
@@ -33,27 +35,36 @@ def _trials(row: Row) -> list[Trial]:
     return [trial for trial in (row.tuning.trials if row.tuning else ()) if trial.hyper.get("lr", 0) > 0]
 
 
-def _known(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
-
-
 def _common(comparison: Comparison, tuned: list[Shown]) -> tuple[list[float], list[float]]:
     """All rates and all metrics, for axes that are the same in every panel."""
     trials = [trial for one in tuned for trial in _trials(one.row)]
     rates = [trial.hyper["lr"] for trial in trials]
     rates += [lr for one in shown(comparison) if isinstance(lr := one.row.settings.get("lr"), float | int) and lr > 0]
-    return rates, [trial.metric for trial in trials if trial.metric is not None and math.isfinite(trial.metric)]
+    metrics = [trial.metric for trial in trials if trial.metric is not None and math.isfinite(trial.metric)]
+    return rates, _without_far_ones(metrics, comparison.maximize)
 
 
-def _points(row: Row, worst: float) -> list[dict[str, Any]]:
-    return [
-        {
-            "lr": trial.hyper["lr"],
-            "metric": trial.metric if _known(trial.metric) else worst,
-            "state": trial.status if _known(trial.metric) else "diverged",
-        }
-        for trial in _trials(row)
-    ]
+def _without_far_ones(metrics: list[float], maximize: bool) -> list[float]:
+    """Without those so bad that no other could be told apart: beyond Tukey's fence, of logarithms where these exist."""
+    if len(metrics) < 4:
+        return metrics
+    above = min(metrics) > 0 and not maximize
+    quarters = statistics.quantiles([math.log(m) if above else m for m in metrics], n=4)
+    reach = FENCE * (quarters[2] - quarters[0])
+    low, high = quarters[0] - reach, quarters[2] + reach
+    if maximize:
+        return [metric for metric in metrics if metric >= low]
+    return [metric for metric in metrics if (math.log(metric) if above else metric) <= high]
+
+
+def _points(row: Row, worst: float, maximize: bool) -> list[dict[str, Any]]:
+    points = []
+    for trial in _trials(row):
+        metric = trial.metric
+        off = metric is None or not math.isfinite(metric) or (metric < worst if maximize else metric > worst)
+        state = {"metric": worst, "state": "off"} if off else {"metric": metric, "state": trial.status}
+        points.append({"lr": trial.hyper["lr"], **state})
+    return points
 
 
 def _panel(
@@ -76,7 +87,7 @@ def _panel(
         scale=altair.Scale(nice=False, padding=PADDING, **scale, **bounds),
         axis=altair.Axis(title=title, **title_above(), **{**ticks, **({} if wide else {"tickCount": 4})}),
     )
-    base = altair.Chart(altair.InlineData(values=_points(one.row, worst)))
+    base = altair.Chart(altair.InlineData(values=_points(one.row, worst, comparison.maximize)))
     colour, state = colour_of(one.place), altair.datum.state
     ended = base.transform_filter(state == "finished").encode(x=x, y=y)
     lost = (state != "finished") & (state != "stopped")

@@ -85,7 +85,8 @@ def scale_of(values: Sequence[float], logarithmic: bool) -> tuple[dict[str, Any]
     if not logarithmic or not values or min(values) <= 0:
         return {"zero": False}, {"tickCount": 6}
     ticks = log_ticks(min(values), max(values))
-    return {"type": "log"}, {"format": "~g", **({"values": ticks} if len(ticks) > 1 else {"tickCount": 6})}
+    written = "~e" if max(values) >= 1e6 or min(values) < 1e-4 else "~g"
+    return {"type": "log"}, {"format": written, **({"values": ticks} if len(ticks) > 1 else {"tickCount": 6})}
 
 
 def save_png(chart: altair.TopLevelMixin, path: Path) -> None:

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 from thalweg.lab.table import Comparison
 from thalweg.report import budget, phrases, words
 from thalweg.report.columns import Column, folded, grid, plain_cell
-from thalweg.report.rows import Shown, by_result, footnotes, has_answer, is_tuned, ranked, shown, warning
+from thalweg.report.rows import (
+    Shown,
+    by_result,
+    footnotes,
+    has_answer,
+    is_tuned,
+    metric_is_loss,
+    ranked,
+    shown,
+    warning,
+)
 from thalweg.report.standing import render_ranking
 from thalweg.report.verdict import verdict
 
@@ -64,7 +74,8 @@ def _epochs(comparison: Comparison, width: int) -> RenderableType:
     for epoch in words.shown_epochs(comparison.epochs)[-room:]:
         title = f"epoch {epoch}" if epoch < 100 else f"ep. {epoch}"
         columns.append(Column(f"{title}\n{_short(comparison.metric)}", 8, _after(epoch, "metric")))
-        columns.append(Column("loss", 7, _after(epoch, "loss")))
+        if not metric_is_loss(comparison):
+            columns.append(Column("loss", 7, _after(epoch, "loss")))
     columns.append(Column("time", 5, lambda one: plain_cell(words.duration(one.row.time_seconds))))
     columns.append(Column("opt.\nshare", 5, lambda one: plain_cell(words.percent(one.row.time_optimizer_share))))
     return grid(columns, shown(comparison), width)

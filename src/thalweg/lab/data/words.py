@@ -27,8 +27,8 @@ _NEAR = 10  # words between neighbours
 def paragraphs() -> Data:
     """Paragraphs as the words that they hold, half from Python's language reference, half from its standard library.
 
-    Every word has a column: 1 where the paragraph holds it, else 0. A few stand in most paragraphs, half of them in one
-    only, as in any text. Paragraphs with the same words count once, those in both halves not at all.
+    Every word has a column: 1 where the paragraph holds it, else 0. A few stand in a third of the paragraphs or more,
+    most in one or two, as in any text. Paragraphs with the same words count once, those in both halves not at all.
 
     Returns:
         Rows of bytes, and of each the label as a float: 1 for the language reference, which `help()` prints, and 0 for

@@ -1,8 +1,8 @@
 """Logistic regression on words: does a paragraph come from Python's language reference or from its standard library?
 
 It stands for problems with sparse features, of which most are rare: text, click logs, shopping baskets. A few words
-stand in most paragraphs, half of them in one only, so that their weights have a gradient once per epoch. The text
-comes with Python (`thalweg.lab.data.words`).
+stand in a third of the paragraphs or more, most in one or two, so that their weights have a gradient once or twice
+per epoch. The text comes with Python (`thalweg.lab.data.words`).
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from contextlib import redirect_stdout
 from contextvars import Context
 from io import StringIO
@@ -21,9 +22,7 @@ def opened(folder: Path, study: str) -> Tracked:
     Raises:
         ImportError: If trackio is not installed.
     """
-    import trackio
-
-    init: Any = trackio.init
+    init: Any = importlib.import_module("trackio").init
 
     def begin(spec: RunSpec, label: str) -> Any:
         own = {"embed": False, "auto_log_gpu": False, "auto_log_cpu": False}

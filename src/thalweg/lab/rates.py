@@ -1,0 +1,72 @@
+"""`--lr auto`: every contender at the learning rate that the finder chooses, which is looked for once and then kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from thalweg.errors import InputError
+from thalweg.lab import store
+from thalweg.lab.contender import Contender, with_hyper
+from thalweg.lab.document import from_plain, to_plain
+from thalweg.lab.rate import FoundRate, find_rate
+from thalweg.lab.spec import digest_of, file_digest
+from thalweg.lab.study import TUNING_SEED, Study, rate_key
+
+# What turns a key into a rate, besides what turns a spec into numbers.
+DECIDING = ("rate.py", "finder.py", "sprint.py")
+
+
+def rated(study: Study, path: Path, tell: Callable[[str], None]) -> Study:
+    """The study with every contender at the rate that the finder chooses for it on the tuning data.
+
+    Args:
+        study: What was planned.
+        path: The prepared store, which keeps what was found.
+        tell: Called with a sentence per contender; where the finder is not sure, with its curve.
+
+    Raises:
+        InputError: If a contender switches its optimizer or has no learning rate.
+    """
+    for contender in study.contenders:
+        if len(contender.stages) > 1:
+            raise InputError(
+                f"expected optimizers that do not change with --lr auto, got '{contender.label}': "
+                "leave the switch out, or write its learning rates"
+            )
+    found = [_found(study, place, path) for place in range(len(study.contenders))]
+    for contender, rate in zip(study.contenders, found, strict=True):
+        tell(f"{contender.label}: {rate if not rate.sure else str(rate).splitlines()[0]}")
+    return replace(
+        study,
+        contenders=tuple(_at(c, rate) for c, rate in zip(study.contenders, found, strict=True)),
+        in_trials=tuple(_at(c, rate) for c, rate in zip(study.in_trials, found, strict=True)),
+    )
+
+
+def _at(contender: Contender, rate: FoundRate) -> Contender:
+    lr = float(f"{rate.lr:.3g}")
+    remark = f"lr {lr:g} found in {rate.steps} steps, {'sure' if rate.sure else 'not sure'}: {rate.reason}"
+    return replace(with_hyper(contender, {"lr": lr}), remarks=(remark,))
+
+
+def _found(study: Study, place: int, path: Path) -> FoundRate:
+    files = "".join(file_digest(Path(__file__).with_name(name)) for name in DECIDING)
+    key = digest_of(rate_key(study, place) + files)
+    if (kept := store.kept(path, key)) is not None:
+        return from_plain(FoundRate, kept)
+    setting = study.in_trials[place].stages[0].setting
+    data = study.problem.load(study.common["source"], TUNING_SEED)
+    rate = find_rate(
+        study.problem,
+        data,
+        setting.rule,
+        setting.hyper,
+        setting.initial,
+        TUNING_SEED,
+        study.batch_size,
+        study.epochs,
+    )
+    store.keep(path, key, to_plain(rate))
+    return rate
