@@ -1,5 +1,6 @@
 """The learning-rate finder: what it finds, what it leaves alone, when it is not sure, and what it refuses."""
 
+import itertools
 import math
 
 import numpy as np
@@ -144,8 +145,8 @@ def test_a_constant_added_to_the_loss_changes_nothing_where_it_is_no_smaller() -
 
 def test_gradient_descent_on_a_quadratic() -> None:
     """Where the best rate is known, 2 / 5, and everything above 1 / 2 diverges."""
-    for start in ([1.0, 1.0], [-3.0, 0.1]):
-        result = find_lr(Weights(start), bowl, [None], "sgd", epochs=100)
+    for start, epochs in itertools.product(([1.0, 1.0], [-3.0, 0.1]), (20, 100, 400)):
+        result = find_lr(Weights(start), bowl, [None], "sgd", epochs=epochs)
         assert result.sure
         assert 0.4 / 3 < result.lr < 0.5
         assert all(math.isinf(t.last[1]) or t.last[1] > 1e3 for t in result.curve if t.lr > 1.1)

@@ -15,7 +15,7 @@ PER_DECADE = 3
 LOWEST, FIRST, LAST, HIGHEST = -27, -18, 6, 15  # places on the grid: 1e-9, 1e-6, 1e2 and 1e5
 PARTS = (64, 16, 8)  # of the budget: how long the trainings of each rung are
 BESIDE = ((2, 1), (1, 1))  # places below and above the best of one rung that the next begins with
-LEAST_BUDGET = 200  # of a few steps little can be said
+SHORT = 150  # trainings of so many steps are tried to their end, whatever share that is: of fewer little can be said
 
 # By how many places the best rate falls whenever a training gets twice as long, how many more if its best score gains
 # nothing by that, how much of its last fall goes on, and how many places it falls at most.
@@ -23,6 +23,7 @@ FALL, FALL_SETTLED, FALL_GOES_ON, FALL_MOST = 0.25, 0.6, 0.2, 2.0
 # Parts of the scale of the scores. Settling: the best gained less while trainings got twice as long. Alike: nearer
 # together than that, and so many of them leave the rate open. Bump: a curve with one this high has no one lowest point.
 SETTLING, ALIKE, MANY, BUMP = 0.08, 0.01, 4, 0.02
+FREE = 3.0  # parts of the scale, gained per doubling: a score that falls tenfold is bound by stability alone
 FARTHEST = 4  # doublings that a rung can look ahead
 STEADY = 2.0  # places that the best rate may move while trainings get twice as long
 
@@ -91,13 +92,14 @@ def lengths(planned: int, budget: int | None) -> list[int]:
 
     Args:
         planned: Steps of the training that the rate is for: no rung is longer.
-        budget: About how many steps all of them may take together; None for as many as are planned.
+        budget: About how many steps all of them may take together; None for as many as are planned, or for what it
+            takes to try a short training to its end.
 
     Example:
         >>> lengths(640, None), lengths(100, None), lengths(10_000, 800), lengths(5, None)
-        ([10, 40, 80], [4, 13, 25], [13, 50, 100], [4, 5])
+        ([10, 40, 80], [13, 50, 100], [13, 50, 100], [1, 3, 5])
     """
-    allowed = max(planned, LEAST_BUDGET) if budget is None else budget
+    allowed = budget or (planned if planned > SHORT else planned * PARTS[-1])
     return sorted({min(planned, math.ceil(allowed / part)) for part in PARTS})
 
 
@@ -138,7 +140,7 @@ def answer(rungs: list[Rung], start: float, planned: int) -> Answer:
 
     The best rate of the last rung is lowered for every doubling of the length that is left: a little always, more once
     the best score has settled (what is left to gain is then noise, or is lost to overfitting), and by a share of what
-    it fell between the last rungs.
+    it fell between the last rungs. It stays where the score falls tenfold: then nothing but stability binds it.
 
     Args:
         rungs: From short to long.
@@ -149,25 +151,33 @@ def answer(rungs: list[Rung], start: float, planned: int) -> Answer:
     if not math.isfinite(last.score):
         lowest = min(last.scores)
         return Answer(lowest, False, f"every rate from {rate(lowest):.2g} up diverged within {last.steps:,} steps")
-    between = math.log2(last.steps / before.steps) or 1.0
-    moved, gained = (last.bottom - before.bottom) / between, (before.score - last.score) / between
-    settled = max(0.0, min(1.0, 1 - gained / SETTLING / (_scale(last, start) or 1.0)))
-    fall = FALL + FALL_SETTLED * settled - FALL_GOES_ON * max(-STEADY, min(STEADY, moved))
     left = math.log2(max(1.0, planned / last.steps))
-    place = last.bottom - max(0.0, min(FALL_MOST, fall * left))
-    if doubt := _doubt(rungs, start, moved):
+    fall = min(FALL_MOST, left * _fall(last, before, start))
+    place = max(float(LOWEST), last.bottom - fall)
+    if doubt := _doubt(last, before, start) or (_unsteady(rungs, start) if left else ""):
         return Answer(place, False, doubt)
     if left > FARTHEST:
         return Answer(place, False, f"{last.steps:,} steps say too little about {planned:,}: allow a larger budget")
     was = f"{rate(last.bottom):.2g} was best after {last.steps:,} steps"
     if last.steps >= planned:
         return Answer(place, True, f"{was}, which is all that is planned")
-    return Answer(place, True, f"{was}, and the best rate falls until the {planned:,} that are planned")
+    then = "the best rate falls" if fall else "it should stay"
+    return Answer(place, True, f"{was}, and {then} until the {planned:,} that are planned")
 
 
-def _doubt(rungs: list[Rung], start: float, moved: float) -> str:
-    """Why not to rely on the rungs; nothing where there is no reason."""
-    before, last = rungs[max(0, len(rungs) - 2)], rungs[-1]
+def _fall(last: Rung, before: Rung, start: float) -> float:
+    """By how many places the best rate falls per doubling of the length."""
+    between = math.log2(last.steps / before.steps) or 1.0
+    moved = max(-STEADY, min(STEADY, (last.bottom - before.bottom) / between))
+    gained = (before.score - last.score) / between / (_scale(last, start) or 1.0)
+    if gained > FREE:
+        return 0.0
+    settled = max(0.0, min(1.0, 1 - gained / SETTLING))
+    return max(0.0, FALL + FALL_SETTLED * settled - FALL_GOES_ON * moved)
+
+
+def _doubt(last: Rung, before: Rung, start: float) -> str:
+    """Why not to rely on the last rungs; nothing where there is no reason."""
     if last.score >= start:
         return f"no rate was better after {last.steps:,} steps than no training at all"
     if last.best in (LOWEST, HIGHEST):
@@ -178,19 +188,19 @@ def _doubt(rungs: list[Rung], start: float, moved: float) -> str:
         if len(alike) >= MANY:
             low, high = rate(min(alike)), rate(max(alike))
             return f"rates from {low:.2g} to {high:.2g} did equally well in {rung.steps:,} steps"
-    return _unsteady(rungs, start, moved)
+    if _bump(last) > BUMP * _scale(last, start):
+        return f"the curve after {last.steps:,} steps has no one lowest point: the rate may be too noisy to find"
+    return ""
 
 
-def _unsteady(rungs: list[Rung], start: float, moved: float) -> str:
-    """What in the rungs is no smooth valley that moves slowly."""
-    before, last = rungs[max(0, len(rungs) - 2)], rungs[-1]
+def _unsteady(rungs: list[Rung], start: float) -> str:
+    """Why the rungs tell little about a longer training; nothing where there is no reason."""
     for shorter, longer in pairwise(rungs):
         if longer.score > shorter.score + BUMP * _scale(longer, start):
             worse = f"the best of {longer.steps:,} steps is worse than that of {shorter.steps:,}"
             return f"{worse}: it overfits, or is noise"
-    if _bump(last) > BUMP * _scale(last, start):
-        return f"the curve after {last.steps:,} steps has no one lowest point: the rate may be too noisy to find"
-    if abs(moved) > STEADY:
+    before, last = rungs[max(0, len(rungs) - 2)], rungs[-1]
+    if abs(last.bottom - before.bottom) > STEADY * math.log2(last.steps / before.steps):
         was, now = f"{rate(before.bottom):.2g}", f"{rate(last.bottom):.2g}"
         return f"the best rate moved from {was} after {before.steps:,} steps to {now} after {last.steps:,}"
     return ""

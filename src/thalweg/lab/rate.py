@@ -126,7 +126,8 @@ def find_lr(  # noqa: PLR0913
         validation: The same for samples to judge by; without it a fifth of `batches` is held out.
         epochs: Passes over `batches` of the training that the rate is for: the longer, the lower the best rate.
         batch_size: Samples per step, where `batches` is no loader and no list; None for all of them.
-        budget: About how many steps finding it may take; None for as many as the training has, but 200 at least.
+        budget: About how many steps finding it may take; None for as many as the training has; trainings
+            of up to 150 steps are tried to their end, which takes about five times as many.
         seed: Decides the order of the samples and the noise of dropout.
         initial: What states start at, where that is not what the rule says.
         hyper: The rule's other hyperparameters, and what the optimizer does around it, such as `clip_norm`.
@@ -231,7 +232,7 @@ def _found(task: Task, epochs: int, budget: int | None) -> FoundRate:
     check_some_trained(sprints.values())
     found = answer(rungs, start, planned)
     return FoundRate(
-        lr=rate(found.place),
+        lr=float(f"{rate(found.place):.3g}"),  # so that it can be typed again
         sure=found.sure,
         reason=found.reason,
         curve=tuple(_tried(sprint, task.sign) for _, sprint in sorted(sprints.items())),

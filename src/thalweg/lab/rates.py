@@ -10,6 +10,7 @@ from thalweg.errors import InputError
 from thalweg.lab import store
 from thalweg.lab.contender import Contender, with_hyper
 from thalweg.lab.document import from_plain, to_plain
+from thalweg.lab.engines.worker import settled
 from thalweg.lab.rate import FoundRate, find_rate
 from thalweg.lab.spec import digest_of, file_digest
 from thalweg.lab.study import TUNING_SEED, Study, rate_key
@@ -57,7 +58,8 @@ def _found(study: Study, place: int, path: Path) -> FoundRate:
     if (kept := store.kept(path, key)) is not None:
         return from_plain(FoundRate, kept)
     setting = study.in_trials[place].stages[0].setting
-    data = study.problem.load(study.common["source"], TUNING_SEED)
+    with settled(TUNING_SEED, study.common["threads"]):
+        data = study.problem.load(study.common["source"], TUNING_SEED)
     rate = find_rate(
         study.problem,
         data,

@@ -15,6 +15,7 @@ from thalweg.lab import batches, space, tuning
 from thalweg.lab import spec as specs_of
 from thalweg.lab.check import check
 from thalweg.lab.contender import Contender, contenders, with_hyper
+from thalweg.lab.engines.worker import settled
 from thalweg.lab.files import find_problem, prepare_folder, problem_digest
 from thalweg.lab.problem import Data, Problem
 from thalweg.lab.spec import RunSpec
@@ -111,13 +112,13 @@ def plan(request: Request, problem: Problem | None = None) -> Study:
     size = request.batch_size if request.batch_size is None else _positive("batch-size", request.batch_size, 1)
     size = found.batch_size if size is None else size
     seeds = tuple(range(request.seeds))
-    data = found.load(request.source, seeds[0])
+    data = _loaded(found, request, seeds[0])
     behaviour = check(found, data, seeds[0], size)
     steps, trial_steps = (batches.steps(part, size) for part in (data.train, data.tuning[0]))
     chosen = contenders(found, request.optimizers, epochs, steps)
     in_trials = contenders(found, request.optimizers, epochs, trial_steps)
     plans = _tuning_plans(request, found, in_trials, epochs, trial_steps) if request.tune else ()
-    others = {seed: found.load(request.source, seed).digest for seed in _seeds(seeds, request)[1:]}
+    others = {seed: _loaded(found, request, seed).digest for seed in _seeds(seeds, request)[1:]}
     return Study(
         problem=found,
         data=data,
@@ -132,6 +133,12 @@ def plan(request: Request, problem: Problem | None = None) -> Study:
         common=_common(request, epochs, size, behaviour if problem else problem_digest(request.problem)),
         digests={seeds[0]: data.digest, **others},
     )
+
+
+def _loaded(problem: Problem, request: Request, seed: int) -> Data:
+    """The data as a worker will load it: with the same random numbers, and BLAS at the same number of threads."""
+    with settled(seed, request.threads):
+        return problem.load(request.source, seed)
 
 
 def _seeds(seeds: tuple[int, ...], request: Request) -> tuple[int, ...]:
