@@ -38,6 +38,7 @@ def options(
 for command in (
     catalogue.rules,
     catalogue.show,
+    catalogue.problems,
     compare.compare,
     stores.new,
     stores.report,
@@ -55,6 +56,12 @@ def main(arguments: list[str] | None = None) -> None:
         code = app(args=arguments, prog_name="thalweg")
     except InputError as error:
         print(f"thalweg: {error}", file=sys.stderr)
+        code = 2
+    except ModuleNotFoundError as error:
+        if (error.name or "thalweg").startswith("thalweg"):
+            raise
+        needed = f"needs the package '{error.name}', which is not installed: pip install 'thalweg[lab]'"
+        print(f"thalweg: this command {needed}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
         code = INTERRUPTED

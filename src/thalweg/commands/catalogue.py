@@ -1,4 +1,4 @@
-"""`thalweg rules` and `thalweg show`: the catalogue, and what a rule looks like in every form."""
+"""`thalweg rules`, `show` and `problems`: what there is, and what a rule looks like in every form."""
 
 from __future__ import annotations
 
@@ -49,3 +49,19 @@ def show(
     from thalweg.lab.files import find_rule_or_file
 
     print(shown(find_rule_or_file(rule), form.value).rstrip())
+
+
+def problems() -> None:
+    """List the problems of the lab, and what each is."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from thalweg.lab.files import find_problem
+    from thalweg.lab.problems import NAMES
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("problem", no_wrap=True)
+    table.add_column("what is learned")
+    for name in NAMES:
+        table.add_row(name, find_problem(name).summary)
+    Console().print(table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,8 @@ import typer
 from thalweg.errors import InputError
 
 if TYPE_CHECKING:
+    from thalweg.lab.make import Means
+    from thalweg.lab.study import Request
     from thalweg.lab.table import Comparison, Ranking
 
 
@@ -43,13 +46,9 @@ def compare(  # noqa: PLR0913  (a command's options are its parameters)
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as one JSON document.")] = False,
 ) -> None:
     """Train optimizers on a problem and show which one does what: a table, pictures and a page."""
-    from thalweg.lab.make import Means, make
-    from thalweg.lab.rates import rated
-    from thalweg.lab.study import Request, plan, prepare_output
-    from thalweg.report.progress import training_progress
+    from thalweg.lab.make import Means, check_means
+    from thalweg.lab.study import Request
 
-    if jobs is not None and jobs < 1:
-        raise InputError(f"--jobs must be a whole number above 0, got {jobs}: choose at least 1")
     names = list(dict.fromkeys(problems or ["mnist-cnn"]))
     asked = [
         Request(
@@ -57,19 +56,41 @@ def compare(  # noqa: PLR0913  (a command's options are its parameters)
         )
         for name in names
     ]
-    studies = [plan(request) for request in asked]
     means = Means(store or out / "store.db", out, engine, address, jobs, gpus, log)
-    prepare_output(out, means.store)
-    results, failures = [], []
-    for study in studies:
-        result, failed = make(rated(study, means.store, _tell) if lr else study, means, training_progress)
-        results.append(result)
-        failures += failed
+    check_means(means)
+    with redirect_stdout(sys.stderr):  # what a problem's file prints belongs to no table
+        results, failures = _made(asked, means)
     show(results, out, as_json)
     for label, message in failures:
         print(f"thalweg: a run of {label} failed: {message}", file=sys.stderr)
     if failures:
         raise typer.Exit(1)
+
+
+def _made(asked: Sequence[Request], means: Means) -> tuple[list[Comparison], list[tuple[str, str]]]:
+    """Every comparison that is asked for, and what failed; all of them are checked before the first is begun."""
+    from thalweg.lab.make import make
+    from thalweg.lab.rates import rated
+    from thalweg.lab.study import plan, prepare_output
+    from thalweg.report.progress import training_progress
+
+    studies = [plan(request) for request in asked]
+    _check_names([study.problem.name for study in studies])
+    prepare_output(means.out, means.store)
+    results, failures = [], []
+    for request, study in zip(asked, studies, strict=True):
+        chosen = rated(study, means.store, _tell) if request.lr else study
+        result, failed = make(chosen, means, training_progress)
+        results.append(result)
+        failures += failed
+    return results, failures
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Tables, pages and rankings know problems by their names."""
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"expected problems with names of their own, got two called '{name}': rename a file")
 
 
 def _tell(sentence: str) -> None:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from thalweg.lab.answer import width_within
 from thalweg.lab.sampling import Place, Seen, grid, quasi_random, tree_parzen
 from thalweg.lab.space import GROWTH, Range, Side
 from thalweg.lab.table import Trial, Tuning
@@ -19,7 +20,6 @@ from thalweg.lab.trials import ROUND, Pair, Plan, Proposal, Tried, charged, loss
 MOST_EXTENSIONS = 6  # how often ranges grow, all together
 FEWEST = 3  # of two trials each lies at an edge
 OUTERMOST: dict[Side, Callable[[Iterable[float]], float]] = {"low": min, "high": max}
-FLAT = 0.01  # the width of the learning rate's range is measured where the metric is this near to the best
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ def summary(plan: Plan, replay: Replay, seconds: float) -> Tuning:
         time_seconds=seconds,
         best=best(plan, replay) or {},
         at_edge=replay.at_edge,
-        width=_width(plan, replay),
+        width=width_within(trials, plan.maximize) if "lr" in plan.ranges else None,
     )
 
 
@@ -225,21 +225,3 @@ def _told(plan: Plan, pair: Pair) -> Trial:
     metric = tried.metrics[-1] if tried.metrics and tried.status in ("finished", "stopped") else None
     metric = metric if metric is not None and math.isfinite(metric) else None
     return Trial(proposal.hyper, metric, tried.status, charged(plan, tried), proposal.extra)
-
-
-def _width(plan: Plan, replay: Replay) -> tuple[float, float] | None:
-    """How far the learning rate may move with the metric still near the best, at each rate the best trial counting."""
-    winning = winners(plan, replay.tried)
-    if not winning or "lr" not in plan.ranges:
-        return None
-    losses: dict[float, float] = {}
-    for proposal, tried in replay.tried:
-        metric = _told(plan, (proposal, tried)).metric
-        rate, loss = proposal.hyper["lr"], math.inf if metric is None else loss_of(plan, metric)
-        losses[rate] = min(loss, losses.get(rate, math.inf))
-    rates, chosen = sorted(losses), winning[0].hyper["lr"]
-    near = [rate for rate in rates if losses[rate] - losses[chosen] <= FLAT * abs(losses[chosen])]
-    low = max((rate for rate in rates if rate < chosen and rate not in near), default=-math.inf)
-    high = min((rate for rate in rates if rate > chosen and rate not in near), default=math.inf)
-    inside = [rate for rate in near if low < rate < high]
-    return min(inside), max(inside)
