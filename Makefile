@@ -13,7 +13,7 @@ compare: $(VENV)/.lab
 	$(BIN)/thalweg compare $(ARGS)
 
 study: $(VENV)/.lab
-	$(BIN)/thalweg compare mnist-cnn --tune 20 --seeds 5 --out thalweg-out/study $(ARGS)
+	$(BIN)/thalweg compare mnist-cnn --tune 12 --seeds 5 --out thalweg-out/study $(ARGS)
 
 test: lint types tests
 
@@ -24,8 +24,9 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
 
+# Slow tests come last, and those that could not begin within 12 minutes are left out, each with a sentence.
 tests: $(VENV)/.dev
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --slow-within 720
 
 bench: $(VENV)/.lab
 	$(BIN)/thalweg bench $(ARGS)

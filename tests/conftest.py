@@ -1,6 +1,7 @@
 """What all tests share: snapshots, files that hold what a printer printed when somebody last looked at it."""
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-snapshots", action="store_true", help="write what is printed now into tests/snapshots; read the diff"
     )
+    parser.addoption("--slow-within", type=float, metavar="SECONDS", help="leave out slow tests that would begin later")
+
+
+STARTED = time.monotonic()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow ones last, so that where time is short it is they that are left out."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    within = item.config.getoption("--slow-within")
+    if within is not None and item.get_closest_marker("slow") and time.monotonic() - STARTED > within:
+        pytest.skip(f"left out: {within / 60:.0f} minutes were over; `pytest -m slow` runs the slow tests alone")
 
 
 @pytest.fixture

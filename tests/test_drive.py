@@ -177,15 +177,23 @@ def killed_five_times(folder: Path, *options: str) -> None:
 STUDY = ("--seeds", "8", "--tune", "5", "--epochs", "12")
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The study that nobody killed: its folder and its JSON."""
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, begun(folder, *STUDY).communicate(timeout=300)[0]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["local", "ray"])
-def test_killed_five_times_it_ends_with_the_table_of_one_that_was_not(engine: str, tmp_path: Path) -> None:
-    pytest.importorskip("ray") if engine == "ray" else None
-    whole, _ = begun(tmp_path / "whole", *STUDY).communicate(timeout=300)
+def test_killed_five_times_it_ends_with_the_table_of_one_that_was_not(
+    engine: str, whole: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder, document = whole
     killed_five_times(tmp_path / "cut", *STUDY, "--engine", engine)
     last, errors = begun(tmp_path / "cut", *STUDY, "--engine", engine).communicate(timeout=300)
-    assert without_times(json.loads(last)) == without_times(json.loads(whole)), errors
-    with sqlite3.connect(tmp_path / "cut/store.db") as cut, sqlite3.connect(tmp_path / "whole/store.db") as intact:
+    assert without_times(json.loads(last)) == without_times(json.loads(document)), errors
+    with sqlite3.connect(tmp_path / "cut/store.db") as cut, sqlite3.connect(folder / "store.db") as intact:
         keys = [[row[0] for row in c.execute("SELECT key FROM runs ORDER BY key")] for c in (cut, intact)]
         assert keys[0] == keys[1] and len(keys[0]) >= 40
         assert cut.execute("SELECT count(*) FROM runs WHERE status = 'running'").fetchone() == (0,)

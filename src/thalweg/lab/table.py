@@ -97,6 +97,7 @@ class Tuning:
         at_edge: Those whose best value still lies at the edge of its range, when the range may grow no more.
         width: Lowest and highest learning rate tried between which every trial's metric lies within 1 % of the best;
             None where the learning rate was not tuned.
+        rules: In words, by which rules trials were stopped early and ranges grew.
     """
 
     sampler: str
@@ -109,6 +110,7 @@ class Tuning:
     best: Mapping[str, float]
     at_edge: tuple[str, ...] = ()
     width: tuple[float, float] | None = None
+    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from thalweg.lab.answer import width_within
 from thalweg.lab.sampling import Place, Seen, grid, quasi_random, tree_parzen
 from thalweg.lab.space import GROWTH, Range, Side
 from thalweg.lab.table import Trial, Tuning
-from thalweg.lab.trials import ROUND, Pair, Plan, Proposal, Tried, charged, loss_of, thresholds, winners
+from thalweg.lab.trials import ROUND, Pair, Plan, Proposal, Tried, charged, loss_of, stopping_rule, thresholds, winners
 
 MOST_EXTENSIONS = 6  # how often ranges grow, all together
 FEWEST = 3  # of two trials each lies at an edge
@@ -217,6 +217,7 @@ def summary(plan: Plan, replay: Replay, seconds: float) -> Tuning:
         best=best(plan, replay) or {},
         at_edge=replay.at_edge,
         width=width_within(trials, plan.maximize) if "lr" in plan.ranges else None,
+        rules=(stopping_rule(plan), edge_rule()),
     )
 
 

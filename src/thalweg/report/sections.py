@@ -138,9 +138,15 @@ def tuning(comparison: Comparison) -> str:
     return (
         table("What tuning cost", cost, counts, "numbers sortable")
         + note(drawn + budget.SPENT_NOTE)
+        + "".join(map(note, _rules(comparison)))
         + table("What tuning found", result, chosen)
         + note(budget.FOUND_NOTE)
     )
+
+
+def _rules(comparison: Comparison) -> list[str]:
+    """The rules of tuning, each once: optimizers share them."""
+    return list(dict.fromkeys(rule for row in comparison.rows if row.tuning for rule in row.tuning.rules))
 
 
 def _alarm(words_of_it: str) -> str:
