@@ -75,11 +75,11 @@ def test_data_comes_as_loaders_data_sets_arrays_and_tensors(returned: str, steps
 
 def test_with_a_test_part_tuning_never_sees_it() -> None:
     x = np.arange(10.0)
-    with_test = parts_of("mine", ((x[:4],), (x[4:6],), (x[6:],)))
+    with_test = parts_of(((x[:4],), (x[4:6],), (x[6:],)))
     assert [part[0].tolist() for part in with_test.tuning] == [[0, 1, 2, 3], [4, 5]]
     assert with_test.train[0].tolist() == [0, 1, 2, 3, 4, 5]
     assert with_test.test[0].tolist() == [6, 7, 8, 9]
-    without = parts_of("mine", ((x[:5],), (x[5:],)))
+    without = parts_of(((x[:5],), (x[5:],)))
     assert sorted(np.concatenate([part[0] for part in without.tuning]).tolist()) == [0, 1, 2, 3, 4]
     assert without.held_out and without.test[0].tolist() == [5, 6, 7, 8, 9]
 
@@ -210,7 +210,7 @@ def test_a_stream_without_a_length_is_refused() -> None:
             yield torch.zeros(2)
 
     with pytest.raises(InputError, match="with a length"):
-        parts_of("mine", (DataLoader(Stream(), 2), DataLoader(TensorDataset(torch.zeros(3)))))
+        parts_of((DataLoader(Stream(), 2), DataLoader(TensorDataset(torch.zeros(3)))))
 
 
 def test_the_template_is_a_problem_that_trains(tmp_path: Path) -> None:

@@ -19,21 +19,29 @@ from thalweg.version import __version__
 
 __all__ = ["RULES", "FormulaError", "InputError", "Rule", "__version__", "rule"]
 
+# By its name: where it is, what it is there (None for the module itself), and the extra that it needs.
 _LAZY = {
-    "torch": ("thalweg.torch", None),
-    "optax": ("thalweg.optax", None),
-    "keras": ("thalweg.keras", None),
-    "schedules": ("thalweg.schedules", None),
-    "state": ("thalweg.state", None),
-    "compare": ("thalweg.notebook", "compare"),
-    "find_lr": ("thalweg.lab.rate", "find_lr"),
-    "minimize": ("thalweg.frameworks.numpy", "minimize"),
+    "torch": ("thalweg.torch", None, "torch"),
+    "optax": ("thalweg.optax", None, "jax"),
+    "keras": ("thalweg.keras", None, "keras"),
+    "schedules": ("thalweg.schedules", None, ""),
+    "state": ("thalweg.state", None, "state"),
+    "compare": ("thalweg.notebook", "compare", "lab"),
+    "find_lr": ("thalweg.lab.rate", "find_lr", "lab"),
+    "minimize": ("thalweg.frameworks.numpy", "minimize", ""),
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'thalweg' has no attribute '{name}'")
-    module, attribute = _LAZY[name]
-    loaded = importlib.import_module(module)
+    module, attribute, extra = _LAZY[name]
+    try:
+        loaded = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        package = (error.name or "thalweg").partition(".")[0]
+        if not extra or package == "thalweg":
+            raise
+        needed = f"needs the package '{package}', which is not installed: pip install 'thalweg[{extra}]'"
+        raise ModuleNotFoundError(f"thalweg.{name} {needed}", name=error.name) from error
     return getattr(loaded, attribute) if attribute else loaded

@@ -58,9 +58,10 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"thalweg: {error}", file=sys.stderr)
         code = 2
     except ModuleNotFoundError as error:
-        if (error.name or "thalweg").startswith("thalweg"):
+        package = (error.name or "thalweg").partition(".")[0]
+        if package == "thalweg":
             raise
-        needed = f"needs the package '{error.name}', which is not installed: pip install 'thalweg[lab]'"
+        needed = f"needs the package '{package}', which is not installed: pip install 'thalweg[lab]'"
         print(f"thalweg: this command {needed}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:

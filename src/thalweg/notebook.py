@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from thalweg.errors import InputError
-from thalweg.lab.make import Means, Watching, make
-from thalweg.lab.own import check_constants, described
+from thalweg.lab.grammar import parse_optimizers
+from thalweg.lab.identity import changeable, untouched
+from thalweg.lab.make import Means, Watching, check_means, make, prepare
+from thalweg.lab.own import check_arguments, check_constants, described
+from thalweg.lab.problem import Data, Problem
 from thalweg.lab.rates import rated
-from thalweg.lab.study import Request, plan, prepare_output
+from thalweg.lab.study import Request, plan
 from thalweg.report.display import Shown
 
 
@@ -54,7 +59,9 @@ def compare(  # noqa: PLR0913  (a comparison's options are its parameters)
             gives one of these.
         validation: The same. The table reports on it, unless there is a test part.
         test: The same; with it, tuning looks at `validation` only, and the table reports on `test`.
-        optimizers: As on the command line, in one text or a list; None for six classics at Keras' defaults.
+        optimizers: As on the command line, in one text or a list; None for six classics at Keras' defaults. A rule of
+            one's own is named by the file that defines it, as in `"my_rule.py:lr=0.1"`; one that is defined in the
+            notebook has no name that a run could find it by.
         name: How tables call the problem; part of nothing that decides a run.
         metric: From the network and a batch to a number; None to rank by the loss.
         maximize: Whether more of the metric is better.
@@ -93,15 +100,16 @@ def compare(  # noqa: PLR0913  (a comparison's options are its parameters)
         >>> [row.optimizer for row in shown.comparison.rows]
         ['sgd:lr=0.1', 'adam:lr=1e-4']
     """
-    import cloudpickle
-
-    folder = Path(out)
     own = {"MAXIMIZE": maximize, "EPOCHS": epochs, "BATCH_SIZE": batch_size}
     own |= {} if target is None else {"TARGET": target}
-    check_constants(own, name)
+    folder, name = _path("out", out), str(name)
+    if not isinstance(seeds, int) or not isinstance(tune, int):
+        raise InputError(f"expected seeds and tune as whole numbers, got {seeds!r} and {tune!r}: write for instance 3")
+    means = Means(_path("store", store or folder / "store.db"), folder, engine, address, jobs)
+    check_means(means)
     parts = (train, validation) if test is None else (train, validation, test)
-    functions = {"model": _of_seed(model), "data": partial(_given, parts), "loss": loss}
-    problem = described(name, "", functions | ({"metric": metric} if metric else {}), own)
+    problem = _problem(name, model, loss, metric, parts, own)
+    packed = _packed(problem)
     asked = Request(
         problem=name,
         optimizers=_text(optimizers),
@@ -112,37 +120,104 @@ def compare(  # noqa: PLR0913  (a comparison's options are its parameters)
         ranges=ranges,
         lr=lr,
     )
-    study = plan(asked, problem)
-    means = Means(Path(store) if store else folder / "store.db", folder, engine, address, jobs)
-    prepare_output(folder, means.store)
-    chosen = rated(study, means.store, print if progress else lambda sentence: None) if lr else study
-    comparison, failures = make(chosen, means, _watching(progress), cloudpickle.dumps(problem))
+    found = changeable(model, loss, metric, parts)
+    with untouched(found):
+        study = plan(asked, _untouching(problem, found))
+        prepare(means)
+        study = rated(study, means.store, print if progress else lambda sentence: None) if lr else study
+    comparison, failures = make(study, means, _watching(progress), packed)
     return Shown(comparison, tuple(f"{label} failed: {message}" for label, message in failures))
 
 
-def _of_seed(model: Callable[..., Any]) -> Callable[[int], Any]:
+def _problem(
+    name: str, model: Any, loss: Any, metric: Any, parts: tuple[Any, ...], constants: Mapping[str, Any]
+) -> Problem:
+    check_constants(constants, name)
+    given = {"model": model, "loss": loss, **({} if metric is None else {"metric": metric})}
+    for what, function in given.items():
+        if not callable(function):
+            usage = "a function of a seed" if what == "model" else "a function of the network and a batch"
+            raise InputError(f"expected {what} to be {usage}, got {type(function).__name__}: write one")
+        if what != "model":
+            check_arguments(function, what, 2)
+    functions = {
+        **given,
+        "model": _of_seed(model),
+        "data": partial(_given, parts if parts[-1] is not None else parts[:2]),
+    }
+    return described(name, "", functions, constants)
+
+
+def _packed(problem: Problem) -> bytes:
+    """The problem as its runs will unpack it: with its generators as they are now, before a batch was tried."""
+    import cloudpickle
+
     try:
-        inspect.signature(model).bind(0)
-    except TypeError:
-        return lambda seed: model()
-    except ValueError:
-        pass  # a function of C tells nothing about its arguments
-    return model
+        return cloudpickle.dumps(problem)
+    except Exception as error:
+        raise InputError(
+            f"the functions and data of '{problem.name}' cannot be handed to other processes ({type(error).__name__}: "
+            f"{error}): leave out what they hold of this process, such as open files, locks and iterators"
+        ) from error
+
+
+def _untouching(problem: Problem, found: list[Any]) -> Problem:
+    """The problem for planning here, where the caller's own generators, lists and networks must stay as they are."""
+
+    def load(source: str | None, seed: int) -> Data:
+        with untouched(found):
+            return problem.load(source, seed)
+
+    return replace(problem, load=load, model=partial(_copied, problem.model))
+
+
+def _copied(model: Callable[[int], Any], seed: int) -> Any:
+    return copy.deepcopy(model(seed))
+
+
+def _path(what: str, given: Any) -> Path:
+    if not isinstance(given, str | Path):
+        raise InputError(f"expected {what} as a path, got {type(given).__name__}: write for instance 'thalweg-out'")
+    return Path(given)
+
+
+def _of_seed(function: Callable[..., Any]) -> Callable[[int], Any]:
+    """The function itself, or one that leaves the seed out where it takes none, or could do without and calls it else.
+
+    A class `Net(width=64)` is no function of a seed: its width would become 0.
+    """
+    try:
+        signature = inspect.signature(function)
+        signature.bind()
+    except (TypeError, ValueError):  # it wants something, or is a function of C that tells nothing about its arguments
+        return function
+    return function if "seed" in signature.parameters else partial(_without_seed, function)
+
+
+def _without_seed(function: Callable[[], Any], seed: int) -> Any:
+    return function()
 
 
 def _given(parts: Sequence[Any], seed: int) -> tuple[Any, ...]:
     from torch.utils.data import DataLoader, Dataset
 
     return tuple(
-        part(seed) if callable(part) and not isinstance(part, Dataset | DataLoader) else part for part in parts
+        _of_seed(part)(seed) if callable(part) and not isinstance(part, Dataset | DataLoader) else part
+        for part in parts
     )
 
 
 def _text(optimizers: str | Sequence[str] | None) -> str | None:
     if optimizers is None or isinstance(optimizers, str):
         return optimizers
-    if not optimizers or not all(isinstance(one, str) for one in optimizers):
-        raise InputError(f"expected optimizers as texts, got {optimizers!r}: write for instance ['adam', 'sgd:lr=0.1']")
+    if not isinstance(optimizers, Sequence) or not optimizers or not all(isinstance(one, str) for one in optimizers):
+        raise InputError(
+            f"expected optimizers as texts, got {optimizers!r}: write for instance ['adam', 'sgd:lr=0.1'], and a rule "
+            "of your own as the file that defines it"
+        )
+    for one in optimizers:
+        if len(parse_optimizers(one)) != 1:
+            raise InputError(f"expected one optimizer in each text of the list, got '{one}': write a text for each")
     return ",".join(optimizers)
 
 

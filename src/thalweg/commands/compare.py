@@ -69,14 +69,14 @@ def compare(  # noqa: PLR0913  (a command's options are its parameters)
 
 def _made(asked: Sequence[Request], means: Means) -> tuple[list[Comparison], list[tuple[str, str]]]:
     """Every comparison that is asked for, and what failed; all of them are checked before the first is begun."""
-    from thalweg.lab.make import make
+    from thalweg.lab.make import make, prepare
     from thalweg.lab.rates import rated
-    from thalweg.lab.study import plan, prepare_output
+    from thalweg.lab.study import plan
     from thalweg.report.progress import training_progress
 
     studies = [plan(request) for request in asked]
     _check_names([study.problem.name for study in studies])
-    prepare_output(means.out, means.store)
+    prepare(means)
     results, failures = [], []
     for request, study in zip(asked, studies, strict=True):
         chosen = rated(study, means.store, _tell) if request.lr else study

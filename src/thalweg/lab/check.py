@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import math
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import torch
 
 from thalweg.errors import InputError
 from thalweg.lab.batches import Pass, length, size
+from thalweg.lab.identity import identity
 from thalweg.lab.problem import Data, Problem
 from thalweg.lab.run import check_scalar, digest_of_tensors
 
@@ -21,8 +20,8 @@ def check(problem: Problem, data: Data, seed: int, batch_size: int | None) -> st
     """Try a problem on one batch of every part, before any long work.
 
     Returns:
-        A hash of the initial weights, of the first losses and metrics, and of the functions' text where there is one:
-        it stands for a problem that no file defines.
+        A hash of the initial weights, of the first losses and metrics, and of what the functions do: it stands for a
+        problem that no file defines.
 
     Raises:
         InputError: If model, loss or metric do not fit together, or the first loss is no finite number.
@@ -36,15 +35,8 @@ def check(problem: Problem, data: Data, seed: int, batch_size: int | None) -> st
         weights = digest_of_tensors(model)
         parts = {"train": data.train, "test": data.test, "validation": data.tuning[1]}
         measured = [_check_batch(problem, model, first_batch(part, batch_size), name) for name, part in parts.items()]
-    return hashlib.sha256(f"{weights} {measured!r} {_text(problem)}".encode()).hexdigest()
-
-
-def _text(problem: Problem) -> str:
-    texts = []
-    for function in (problem.model, problem.loss, problem.metric):
-        with suppress(OSError, TypeError):  # made by a class, in C, or at a prompt
-            texts.append(inspect.getsource(function) if function else "")
-    return "\n".join(texts)
+    functions = identity(problem.model, problem.loss, problem.metric)
+    return hashlib.sha256(f"{weights} {measured!r} {functions}".encode()).hexdigest()
 
 
 def first_batch(part: Any, batch_size: int | None) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from thalweg.lab.problem import Problem
 from thalweg.lab.spec import Phase, rule_digest, written
 from thalweg.rules.hyper import Value, numbers_at, starts
 from thalweg.rules.setting import Setting, resolve, setting
-from thalweg.schedules import Schedule
+from thalweg.schedules import MOMENTUM, Schedule
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,12 @@ def peak(value: Value, steps: int) -> float:
         >>> peak(0.1, 10), peak(linear(0.0, 1.0, 5), 3)
         (0.1, 0.4)
     """
-    return max(float(value(t)) for t in range(1, steps + 1)) if callable(value) else value
+    return _largest(value, steps) if callable(value) else value
+
+
+@functools.cache  # tuning is replayed again and again, and a schedule of many steps takes long to go through
+def _largest(schedule: Callable[[int], Any], steps: int) -> float:
+    return max(float(schedule(t)) for t in range(1, steps + 1))
 
 
 def _to_peak(stage: Stage, name: str, value: float) -> Value:
@@ -153,12 +159,20 @@ def _to_peak(stage: Stage, name: str, value: float) -> Value:
 def scaled(schedule: Schedule, factor: float) -> Schedule:
     """A schedule whose every value is multiplied.
 
+    Raises:
+        InputError: If its formula takes shares of 1, as `momentum_annealing` does: twice a share is something else.
+
     Example:
         >>> from thalweg.schedules import parse
         >>> scaled(parse("warmup(10, cosine(1.0, 90, floor=0.1))"), 0.5)
         warmup(10, cosine(0.5, 90, floor=0.05))
     """
     kinds = schedule.family.kinds.values()
+    if MOMENTUM in kinds:
+        raise InputError(
+            f"expected a schedule that can be tuned by its largest value, got {schedule!r}: tune something else, or "
+            "give a number"
+        )
     times = (
         scaled(value, factor)
         if isinstance(value, Schedule)

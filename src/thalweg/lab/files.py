@@ -11,12 +11,14 @@ from types import ModuleType
 
 from thalweg.errors import InputError, did_you_mean
 from thalweg.formula import Rule
+from thalweg.lab import neighbours
 from thalweg.lab.own import from_module
 from thalweg.lab.problem import Problem
 from thalweg.lab.problems import NAMES
 from thalweg.rules.setting import find_rule, find_wrapped
 
 PACKAGE = Path(__file__).parent
+USER_MODULES = "thalweg_user_"  # how the modules are called that are executed here
 # What decides the problems of the lab, besides their data, whose hash is known.
 _DECIDING = ("problems", "data", "digits.py", "initial.py", "measures.py")
 
@@ -40,10 +42,20 @@ def find_problem(reference: str) -> Problem:
     return _own_module(reference).PROBLEM
 
 
+def find_anew(reference: str) -> Problem:
+    """The same, a file executed anew: one that drew random numbers or kept something must not go on from there."""
+    for name in [name for name in sys.modules if name.startswith(USER_MODULES)]:
+        del sys.modules[name]
+    return find_problem(reference)
+
+
 def problem_digest(reference: str) -> str:
-    """A hash of what defines a problem, which is part of every run's key: its file, or all files of the lab's own."""
+    """A hash of what defines a problem, which is part of every run's key.
+
+    That is its file with the modules beside it that it imports, or all files of the lab's own problems.
+    """
     if reference.endswith(".py"):
-        return hashlib.sha256(Path(reference).read_bytes()).hexdigest()
+        return neighbours.digest(Path(reference), Path(reference).read_bytes())
     return hashlib.sha256(f"{reference} {_own_digest()}".encode()).hexdigest()
 
 
@@ -93,7 +105,7 @@ def _rule_in(reference: str) -> Rule:
 
 
 def load_module(path: str) -> ModuleType:
-    """Execute a user's own Python file, once per content, as a module.
+    """Execute a user's own Python file, once per content, as a module; it may import the modules beside it.
 
     What is hashed is what is executed: the file is read once, and no compiled file beside it is looked at.
 
@@ -104,7 +116,7 @@ def load_module(path: str) -> ModuleType:
     if not file.is_file():
         raise InputError(f"there is no file '{path}': give the path of a Python file")
     content = file.read_bytes()
-    name = f"thalweg_user_{file.stem}_{hashlib.sha256(content).hexdigest()[:16]}"
+    name = f"{USER_MODULES}{file.stem}_{neighbours.digest(file, content)[:16]}"
     if name not in sys.modules:
         sys.modules[name] = _executed(name, file, content)
     return sys.modules[name]
@@ -115,7 +127,8 @@ def _executed(name: str, file: Path, content: bytes) -> ModuleType:
     module.__file__ = str(file)
     sys.modules[name] = module  # so that what the file defines finds its own module
     try:
-        exec(compile(content, str(file), "exec"), module.__dict__)
+        with neighbours.importing(file, content):
+            exec(compile(content, str(file), "exec"), module.__dict__)
     except InputError:
         del sys.modules[name]
         raise

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
+from thalweg.errors import InputError, did_you_mean
 from thalweg.lab import engines, sinks, store
 from thalweg.lab.comparison import comparison
 from thalweg.lab.document import to_plain
 from thalweg.lab.drive import drive, missing
 from thalweg.lab.engines.engine import Engine
+from thalweg.lab.files import prepare_folder
 from thalweg.lab.sinks.sink import Sink
 from thalweg.lab.study import Study, expected_epochs
 from thalweg.lab.table import Comparison, Outlook
@@ -39,6 +42,39 @@ class Means:
     jobs: int | None = None
     gpus: float = 0.0
     log: str | None = None
+
+
+def check_means(means: Means) -> None:
+    """Refuse what can be seen to be wrong before anything is trained, or found to be trained already.
+
+    Raises:
+        InputError: If the engine or a sink is unknown, or a number out of range.
+    """
+    if means.engine not in engines.NAMES:
+        raise InputError(f"there is no engine '{means.engine}': {did_you_mean(means.engine, list(engines.NAMES))}")
+    if means.engine != "ray" and (means.address is not None or means.gpus):
+        raise InputError(f"expected an address and GPUs only with the engine 'ray', got the engine '{means.engine}'")
+    if means.jobs is not None and means.jobs < 1:
+        raise InputError(f"--jobs must be a whole number above 0, got {means.jobs}: choose at least 1")
+    if not 0 <= means.gpus < inf:
+        raise InputError(f"--gpus must be a number from 0 on, got {means.gpus}: choose 1, or 0.5 to share one")
+    for name in _sinks(means):
+        if name not in sinks.NAMES:
+            raise InputError(f"unknown sink '{name}': {did_you_mean(name, list(sinks.NAMES))}")
+
+
+def prepare(means: Means) -> None:
+    """Make the output folder and the store, and make sure that both can be written before anything is trained.
+
+    Raises:
+        InputError: If they cannot.
+    """
+    prepare_folder(means.out)
+    store.prepare(means.store)
+
+
+def _sinks(means: Means) -> list[str]:
+    return [] if means.log is None else [name.strip() for name in means.log.split(",")]
 
 
 Watching = Callable[[Outlook], AbstractContextManager[Sink]]
@@ -89,8 +125,7 @@ def _outlook(study: Study, found: Mapping[str, Mapping[str, Any]], todo: int) ->
 @contextmanager
 def _told(study: Study, means: Means) -> Iterator[Sequence[Sink]]:
     """The sinks that were asked for, closed in the end whatever happens."""
-    names = [] if means.log is None else means.log.split(",")
-    opened = sinks.open(names, means.out, study.problem.name)
+    opened = sinks.open(_sinks(means), means.out, study.problem.name)
     try:
         yield opened
     finally:
@@ -106,4 +141,3 @@ def _engine(study: Study, means: Means, packed: bytes | None) -> Iterator[Engine
         yield engine
     finally:
         engine.close()
-

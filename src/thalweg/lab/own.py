@@ -11,7 +11,6 @@ from typing import Any
 
 from thalweg.errors import InputError
 from thalweg.lab.grammar import parse_optimizers
-from thalweg.lab.parts import parts_of
 from thalweg.lab.problem import CLASSICS, Data, Problem
 
 NEEDED = ("model", "data", "loss")
@@ -38,7 +37,7 @@ def from_module(module: ModuleType, path: str) -> Problem:
     check_constants(constants, path)
     for name, parameters in (("model", 1), ("data", 1), ("loss", 2), ("metric", 2)):
         if name in given:
-            _check_arguments(given[name], name, parameters)
+            check_arguments(given[name], name, parameters)
     summary = (module.__doc__ or f"the problem of {Path(path).name}").strip().splitlines()[0]
     functions = {name: given[name] for name in ("model", "data", "loss", "metric") if name in given}
     return described(Path(path).stem, summary, functions, constants)
@@ -71,7 +70,17 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
-def _check_arguments(function: Callable[..., Any], name: str, count: int) -> None:
+def check_arguments(function: Callable[..., Any], name: str, count: int) -> None:
+    """Refuse a function of a problem that cannot be called as the lab calls it.
+
+    Args:
+        function: It.
+        name: What it is called in a problem.
+        count: 1 for a function of a seed, 2 for one of the network and a batch.
+
+    Raises:
+        InputError: If it takes other arguments.
+    """
     usage = f"{name}(seed)" if count == 1 else f"{name}(model, batch)"
     try:
         inspect.signature(function).bind(*range(count))
@@ -116,6 +125,16 @@ def _labelled(optimizers: str) -> tuple[tuple[str, str], ...]:
 
 
 def _load(name: str, data: Callable[[int], Any], source: str | None, seed: int) -> Data:
+    from thalweg.lab.parts import parts_of  # and with it torch, which reports do without
+
     if source is not None:
         raise InputError(f"expected no --data for '{name}', whose file brings its own, got '{source}': leave it out")
-    return parts_of(name, data(seed))
+    try:
+        given = data(seed)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"data({seed}) of '{name}' fails ({type(error).__name__}: {error}): mend it and call again"
+        ) from error
+    return parts_of(given)

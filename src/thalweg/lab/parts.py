@@ -17,30 +17,27 @@ from thalweg.lab.problem import Data
 _SAMPLED = 32  # samples of a data set that its hash looks at: reading all of a large one would take too long
 
 
-def parts_of(name: str, given: Any) -> Data:
+def parts_of(given: Any) -> Data:
     """The data that a user's `data(seed)` gave.
 
     Args:
-        name: Of the problem.
         given: `(train, validation)` or `(train, validation, test)`.
 
     Raises:
         InputError: If it is neither, or a part is empty or nothing that batches can come from.
 
     Example:
-        >>> data = parts_of("mine", ((np.zeros((10, 2)), np.zeros(10)), (np.zeros((4, 2)), np.zeros(4))))
+        >>> data = parts_of(((np.zeros((10, 2)), np.zeros(10)), (np.zeros((4, 2)), np.zeros(4))))
         >>> data.name, [len(part[0]) for part in data.tuning]
-        ('mine: 10 to train, 4 to validate (samples)', [8, 2])
+        ('10 to train, 4 to validate (samples)', [8, 2])
     """
     if not isinstance(given, tuple | list) or len(given) not in (2, 3):
         got = f"{len(given)} parts" if isinstance(given, tuple | list) else type(given).__name__
         raise InputError(f"expected data(seed) to give train, validation and perhaps test, got {got}: return a tuple")
-    return parted(
-        name, *(_part(part, place) for part, place in zip(given, ("train", "validation", "test"), strict=False))
-    )
+    return parted(*(_part(part, place) for part, place in zip(given, ("train", "validation", "test"), strict=False)))
 
 
-def parted(name: str, train: Any, validation: Any, test: Any = None) -> Data:
+def parted(train: Any, validation: Any, test: Any = None) -> Data:
     """Data out of two or three parts.
 
     With `test`, tuning trains on `train` and validates on `validation`, and the runs of the table train on both (on
@@ -53,12 +50,23 @@ def parted(name: str, train: Any, validation: Any, test: Any = None) -> Data:
     )
     hashed = hashlib.sha256("".join(_digest(part) for part in parts).encode()).hexdigest()
     what = "batches" if isinstance(train, DataLoader) else "samples"
-    described_as = f"{name}: {counts} ({what})"
+    described_as = f"{counts} ({what})"
     if test is not None:
-        both = joined(train, validation)
+        both = _joined(train, validation)
         return Data(described_as, train if both is None else both, test, (train, validation), hashed)
     apart = held_out(train)
     return Data(described_as, train, validation, apart or (train, validation), hashed, held_out=apart is not None)
+
+
+def _joined(train: Any, validation: Any) -> Any:
+    try:
+        return joined(train, validation)
+    except ValueError as error:
+        shapes = ", ".join(" ".join(str(a.shape) for a in part) for part in (train, validation))
+        raise InputError(
+            f"expected train and validation arrays alike in all but their length, got shapes {shapes}: the runs of the "
+            "table train on both"
+        ) from error
 
 
 def _part(part: Any, place: str) -> Any:
@@ -89,6 +97,9 @@ def _digest(part: Any) -> str:
         return digest({str(place): array for place, array in enumerate(part)})
     samples = part.dataset if isinstance(part, DataLoader) else part
     total = hashlib.sha256(f"{type(samples).__name__} {length(part)} {getattr(part, 'batch_size', None)}".encode())
+    if isinstance(part, DataLoader):  # two orders are two data sets to whoever compares runs
+        for generator in (part.generator, getattr(part.sampler, "generator", None)):
+            total.update(b"" if generator is None else generator.get_state().numpy().tobytes())
     for tensor in _spread(samples):
         total.update(str(tuple(tensor.shape)).encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
     return total.hexdigest()

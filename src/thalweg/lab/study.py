@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from math import nan
-from pathlib import Path
 from typing import Any
+
+from torch.utils.data import DataLoader
 
 from thalweg.errors import InputError, did_you_mean
 from thalweg.lab import batches, space, tuning
@@ -16,7 +17,7 @@ from thalweg.lab import spec as specs_of
 from thalweg.lab.check import check
 from thalweg.lab.contender import Contender, contenders, with_hyper
 from thalweg.lab.engines.worker import settled
-from thalweg.lab.files import find_problem, prepare_folder, problem_digest
+from thalweg.lab.files import find_anew, find_problem, problem_digest
 from thalweg.lab.problem import Data, Problem
 from thalweg.lab.spec import RunSpec
 
@@ -109,16 +110,16 @@ def plan(request: Request, problem: Problem | None = None) -> Study:
     _check(request)
     found = problem or find_problem(request.problem)
     epochs = _positive("epochs", request.epochs, found.epochs)
-    size = request.batch_size if request.batch_size is None else _positive("batch-size", request.batch_size, 1)
-    size = found.batch_size if size is None else size
+    size = found.batch_size if request.batch_size is None else _positive("batch-size", request.batch_size, 1)
     seeds = tuple(range(request.seeds))
-    data = _loaded(found, request, seeds[0])
-    behaviour = check(found, data, seeds[0], size)
+    found, data = _loaded(request, problem, seeds[0])
+    size = None if isinstance(data.train, DataLoader) else size  # a loader brings its own
+    with settled(seeds[0], request.threads):
+        behaviour = check(found, data, seeds[0], size)
     steps, trial_steps = (batches.steps(part, size) for part in (data.train, data.tuning[0]))
-    chosen = contenders(found, request.optimizers, epochs, steps)
-    in_trials = contenders(found, request.optimizers, epochs, trial_steps)
+    chosen, in_trials = (contenders(found, request.optimizers, epochs, n) for n in (steps, trial_steps))
     plans = _tuning_plans(request, found, in_trials, epochs, trial_steps) if request.tune else ()
-    others = {seed: _loaded(found, request, seed).digest for seed in _seeds(seeds, request)[1:]}
+    others = {seed: _loaded(request, problem, seed)[1].digest for seed in _seeds(seeds, request)[1:]}
     return Study(
         problem=found,
         data=data,
@@ -135,10 +136,12 @@ def plan(request: Request, problem: Problem | None = None) -> Study:
     )
 
 
-def _loaded(problem: Problem, request: Request, seed: int) -> Data:
-    """The data as a worker will load it: with the same random numbers, and BLAS at the same number of threads."""
+def _loaded(request: Request, problem: Problem | None, seed: int) -> tuple[Problem, Data]:
+    """The problem and its data as a worker will find them: a file executed anew, random numbers and threads alike."""
     with settled(seed, request.threads):
-        return problem.load(request.source, seed)
+        fresh = problem or find_anew(request.problem)
+    with settled(seed, request.threads):
+        return fresh, fresh.load(request.source, seed)
 
 
 def _seeds(seeds: tuple[int, ...], request: Request) -> tuple[int, ...]:
@@ -205,9 +208,12 @@ def _ranges(contender: Contender, request: Request, known: set[str]) -> dict[str
     own = dict.fromkeys(map(_base, contender.hyper))
     try:
         found = space.ranges(own, request.hyper, request.ranges or "", known)
+        chosen = {name: found[_base(name)] for name in contender.hyper if _base(name) in found}
+        for end in (0.0, 1.0):  # refused now, and not in the middle of the study
+            with_hyper(contender, {name: limits.at(end) for name, limits in chosen.items()})
     except InputError as error:
         raise InputError(f"'{contender.label}' cannot be tuned: {error}") from error
-    return {name: found[_base(name)] for name in contender.hyper if _base(name) in found}
+    return chosen
 
 
 def _base(name: str) -> str:
@@ -215,8 +221,8 @@ def _base(name: str) -> str:
 
 
 def _spec(study: Study, contender: Contender, seed: int, part: str, stop: tuple[float | None, ...] = ()) -> RunSpec:
-    digest = study.digests[seed]
-    return RunSpec(phases=contender.phases, seed=seed, part=part, stop=stop, data_digest=digest, **study.common)
+    found = study.digests[seed]
+    return RunSpec(phases=contender.phases, seed=seed, part=part, stop=stop, data_digest=found, **study.common)
 
 
 def final_specs(study: Study, contender: Contender) -> tuple[RunSpec, ...]:
@@ -292,15 +298,3 @@ def rate_key(study: Study, place: int) -> str:
     if "lr" not in contender.hyper:
         raise InputError(f"expected a learning rate to find for '{contender.label}', got a rule without: leave it out")
     return _spec(study, with_hyper(contender, {"lr": 1.0}), TUNING_SEED, "tuning").key
-
-
-def prepare_output(folder: Path, store_path: Path) -> None:
-    """Make the output folder and the store, and make sure that both can be written before anything is trained.
-
-    Raises:
-        InputError: If they cannot.
-    """
-    from thalweg.lab import store
-
-    prepare_folder(folder)
-    store.prepare(store_path)
