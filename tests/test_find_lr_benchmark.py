@@ -2,14 +2,20 @@
 
 import json
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "benchmarks" / "find_lr.py"
+
+
+def benchmark() -> dict[str, Any]:
+    return runpy.run_path(str(SCRIPT))
 
 
 def table(store: Path, *options: str) -> str:
@@ -32,7 +38,8 @@ def test_a_benchmark_without_time_prints_what_is_known(tmp_path: Path) -> None:
     store = tmp_path / "store.jsonl"
     known = {f"noisy-quadratic/sgd/{place}/{seed}": abs(place + 6) + 1.0 for place in range(-15, 7) for seed in (0, 1)}
     found = {"lr": 0.01, "sure": True, "reason": "", "share": 0.5}
-    known |= {"noisy-quadratic/sgd/found": found, "noisy-quadratic/sgd/start": 9.0}
+    name = f"noisy-quadratic/sgd/found/usual/{benchmark()['finder_digest']()}"
+    known |= {name: found, "noisy-quadratic/sgd/found/usual/of-other-code": {}, "noisy-quadratic/sgd/start": 9.0}
     store.write_text("".join(json.dumps(pair) + "\n" for pair in known.items()), encoding="utf-8")
     printed = table(store, "--minutes", "0", "--problems", "noisy-quadratic,mnist-mlp", "--rules", "sgd")
     assert "noisy-quadratic       sgd            0.01     0.01       1    0.0%  0.50  sure\n" in printed

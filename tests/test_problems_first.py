@@ -30,7 +30,7 @@ REACHED = {
     "multi-task": ("AdaGrad", 12),
     "noisy-quadratic": ("SGD", 60),
 }
-BASES = {name.removesuffix("-full").removesuffix("-single") for name in REACHED}
+BASES = sorted({name.removesuffix("-full").removesuffix("-single") for name in REACHED})
 WITH_SOURCES = {"mnist-mlp", "multi-task"}
 
 
@@ -89,7 +89,7 @@ def test_the_parts_of_the_data_have_no_sample_in_common(name):
     assert not validation & test
 
 
-@pytest.mark.parametrize("name", BASES - {"noisy-quadratic"})
+@pytest.mark.parametrize("name", [name for name in BASES if name != "noisy-quadratic"])
 def test_every_seed_has_the_same_data(name):
     problem = find_problem(name)
     assert problem.load(None, 0).digest == problem.load(None, 7).digest

@@ -13,19 +13,26 @@ from itertools import pairwise
 
 PER_DECADE = 3
 LOWEST, FIRST, LAST, HIGHEST = -27, -18, 6, 15  # places on the grid: 1e-9, 1e-6, 1e2 and 1e5
-PARTS = (64, 16, 8)  # of the budget: how long the trainings of each rung are
-BESIDE = ((2, 1), (1, 1))  # places below and above the best of one rung that the next begins with
-SHORT = 150  # trainings of so many steps are tried to their end, whatever share that is: of fewer little can be said
+# Parts of the budget: how long the trainings of each rung are. With BUDGET trainings they are 1/64, 1/16, 1/8
+# and 1/2 of what is planned; a last rung of whole trainings costs twice as much and is no nearer to the best.
+PARTS, BUDGET = (192, 48, 24, 6), 3
+# The same for budgets of less than two trainings, whose first rung would say nothing and whose last not enough.
+PARTS_SMALL, SMALL = (64, 16, 8), 2
+BESIDE = ((2, 1), (1, 1), (1, 1))  # places below and above the best of one rung that the next begins with
+# Trainings of so many steps are tried to their end, whatever share that is: of fewer little can be said.
+SHORT, BUDGET_SHORT = 150, 24
 
 # By how many places the best rate falls whenever a training gets twice as long, how many more if its best score gains
 # nothing by that, how much of its last fall goes on, and how many places it falls at most.
-FALL, FALL_SETTLED, FALL_GOES_ON, FALL_MOST = 0.25, 0.6, 0.2, 2.0
+FALL, FALL_SETTLED, FALL_GOES_ON, FALL_MOST = 0.25, 0.6, 0.2, 1.5
 # Parts of the scale of the scores. Settling: the best gained less while trainings got twice as long. Alike: nearer
 # together than that, and so many of them leave the rate open. Bump: a curve with one this high has no one lowest point.
-SETTLING, ALIKE, MANY, BUMP = 0.08, 0.01, 4, 0.02
+SETTLING, ALIKE, MANY, BUMP = 0.08, 0.01, 4, 0.05
 FREE = 3.0  # parts of the scale, gained per doubling: a score that falls tenfold is bound by stability alone
 FARTHEST = 4  # doublings that a rung can look ahead
 STEADY = 2.0  # places that the best rate may move while trainings get twice as long
+LATER = 0.7  # weight of what the last rung foretells against the one before, which has other luck
+RISE = 1.0  # places that it may rise in the last rung: it should fall, and a rise is luck
 
 
 @dataclass(frozen=True)
@@ -92,15 +99,16 @@ def lengths(planned: int, budget: int | None) -> list[int]:
 
     Args:
         planned: Steps of the training that the rate is for: no rung is longer.
-        budget: About how many steps all of them may take together; None for as many as are planned, or for what it
-            takes to try a short training to its end.
+        budget: About how many steps all of them may take together; None for three trainings, or for what it takes to
+            try a short one to its end.
 
     Example:
-        >>> lengths(640, None), lengths(100, None), lengths(10_000, 800), lengths(5, None)
-        ([10, 40, 80], [13, 50, 100], [13, 50, 100], [1, 3, 5])
+        >>> lengths(640, None), lengths(100, None), lengths(640, 640), lengths(5, None)
+        ([10, 40, 80, 320], [13, 50, 100], [10, 40, 80], [1, 3, 5])
     """
-    allowed = budget or (planned if planned > SHORT else planned * PARTS[-1])
-    return sorted({min(planned, math.ceil(allowed / part)) for part in PARTS})
+    allowed = budget or planned * (BUDGET if planned > SHORT else BUDGET_SHORT)
+    parts = PARTS if allowed >= SMALL * planned else PARTS_SMALL
+    return sorted({min(planned, math.ceil(allowed / part)) for part in parts})
 
 
 def search(score: Callable[[int, int], float], steps: Iterable[int]) -> list[Rung]:
@@ -140,7 +148,8 @@ def answer(rungs: list[Rung], start: float, planned: int) -> Answer:
 
     The best rate of the last rung is lowered for every doubling of the length that is left: a little always, more once
     the best score has settled (what is left to gain is then noise, or is lost to overfitting), and by a share of what
-    it fell between the last rungs. It stays where the score falls tenfold: then nothing but stability binds it.
+    it fell between the last rungs. It stays where the score falls tenfold: then nothing but stability binds it. After
+    all four rungs the third foretells a rate too, and the answer lies between both.
 
     Args:
         rungs: From short to long.
@@ -152,17 +161,26 @@ def answer(rungs: list[Rung], start: float, planned: int) -> Answer:
         lowest = min(last.scores)
         return Answer(lowest, False, f"every rate from {rate(lowest):.2g} up diverged within {last.steps:,} steps")
     left = math.log2(max(1.0, planned / last.steps))
-    fall = min(FALL_MOST, left * _fall(last, before, start))
-    place = max(float(LOWEST), last.bottom - fall)
+    place = _ahead(rungs, start, planned)
+    if left and len(rungs) > len(BESIDE):
+        place = LATER * place + (1 - LATER) * _ahead(rungs[:-1], start, planned)
+    place = max(float(LOWEST), place)
     if doubt := _doubt(last, before, start) or (_unsteady(rungs, start) if left else ""):
-        return Answer(place, False, doubt)
+        return Answer(_modest(place, rungs, start), False, doubt)
     if left > FARTHEST:
         return Answer(place, False, f"{last.steps:,} steps say too little about {planned:,}: allow a larger budget")
     was = f"{rate(last.bottom):.2g} was best after {last.steps:,} steps"
     if last.steps >= planned:
         return Answer(place, True, f"{was}, which is all that is planned")
-    then = "the best rate falls" if fall else "it should stay"
+    then = "the best rate falls" if place < last.bottom else "it should stay about there"
     return Answer(place, True, f"{was}, and {then} until the {planned:,} that are planned")
+
+
+def _ahead(rungs: list[Rung], start: float, planned: int) -> float:
+    """The best place of a longer training, as the last rung foretells it."""
+    last, before = rungs[-1], rungs[max(0, len(rungs) - 2)]
+    left = math.log2(max(1.0, planned / last.steps))
+    return last.bottom - min(FALL_MOST, left * _fall(last, before, start))
 
 
 def _fall(last: Rung, before: Rung, start: float) -> float:
@@ -200,10 +218,20 @@ def _unsteady(rungs: list[Rung], start: float) -> str:
             worse = f"the best of {longer.steps:,} steps is worse than that of {shorter.steps:,}"
             return f"{worse}: it overfits, or is noise"
     before, last = rungs[max(0, len(rungs) - 2)], rungs[-1]
-    if abs(last.bottom - before.bottom) > STEADY * math.log2(last.steps / before.steps):
+    moved = last.bottom - before.bottom
+    if moved > RISE or -moved > STEADY * math.log2(last.steps / before.steps):
         was, now = f"{rate(before.bottom):.2g}", f"{rate(last.bottom):.2g}"
         return f"the best rate moved from {was} after {before.steps:,} steps to {now} after {last.steps:,}"
     return ""
+
+
+def _modest(place: float, rungs: list[Rung], start: float) -> float:
+    """A guess above all that is usually tried becomes the lowest rate that did about as well in the first rung."""
+    first = rungs[0]
+    if place <= LAST:
+        return place
+    level = first.score + BUMP * _scale(first, start)
+    return min(place, *(place for place, score in first.scores.items() if score <= level))
 
 
 def _scale(rung: Rung, start: float) -> float:

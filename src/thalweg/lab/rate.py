@@ -126,8 +126,9 @@ def find_lr(  # noqa: PLR0913
         validation: The same for samples to judge by; without it a fifth of `batches` is held out.
         epochs: Passes over `batches` of the training that the rate is for: the longer, the lower the best rate.
         batch_size: Samples per step, where `batches` is no loader and no list; None for all of them.
-        budget: About how many steps finding it may take; None for as many as the training has; trainings
-            of up to 150 steps are tried to their end, which takes about five times as many.
+        budget: About how many steps finding it may take; None for three times as many as the training has, of which
+            it takes two or three; trainings of up to 150 steps are tried to their end, which takes five or six times
+            as many. With less, the rate is found in shorter trainings, and is less often right.
         seed: Decides the order of the samples and the noise of dropout.
         initial: What states start at, where that is not what the rule says.
         hyper: The rule's other hyperparameters, and what the optimizer does around it, such as `clip_norm`.
@@ -158,7 +159,7 @@ def find_lr(  # noqa: PLR0913
     return _found(Task(problem, model, chosen, frame, train, held, batch_size, seed), epochs, budget)
 
 
-def find_rate(
+def find_rate(  # noqa: PLR0913
     problem: Problem,
     data: Data,
     rule: Rule,
@@ -167,6 +168,7 @@ def find_rate(
     seed: int,
     batch_size: int | None,
     epochs: int,
+    budget: int | None = None,
 ) -> FoundRate:
     """The learning rate for an optimizer of a comparison, from the data that it is tuned on.
 
@@ -182,6 +184,7 @@ def find_rate(
         seed: Decides the initial weights and the data order.
         batch_size: Samples per step; None for all of them.
         epochs: Passes of the training that the rate is for.
+        budget: About how many steps finding it may take, as for `find_lr`; twice that where the metric is asked too.
     """
     with undisturbed():
         torch.manual_seed(seed)
@@ -189,10 +192,10 @@ def find_rate(
     others = {name: value for name, value in hyper.items() if name != "lr"}
     train, held = data.tuning
     task = Task(problem, model, setting(rule, others, initial), {}, train, held, batch_size, seed)
-    found = _found(task, epochs, None)
+    found = _found(task, epochs, budget)
     if found.sure or problem.metric is None:
         return found
-    again = _found(replace(task, by_metric=True), epochs, None)
+    again = _found(replace(task, by_metric=True), epochs, budget)
     return replace(again if again.sure else found, steps=found.steps + again.steps)
 
 

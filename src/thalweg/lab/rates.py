@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from thalweg.errors import InputError
 from thalweg.lab import store
@@ -56,19 +58,32 @@ def _found(study: Study, place: int, path: Path) -> FoundRate:
     files = "".join(file_digest(Path(__file__).with_name(name)) for name in DECIDING)
     key = digest_of(rate_key(study, place) + files)
     if (kept := store.kept(path, key)) is not None:
-        return from_plain(FoundRate, kept)
+        return restored(kept)
     setting = study.in_trials[place].stages[0].setting
     with settled(TUNING_SEED, study.common["threads"]):
-        data = study.problem.load(study.common["source"], TUNING_SEED)
-    rate = find_rate(
-        study.problem,
-        data,
-        setting.rule,
-        setting.hyper,
-        setting.initial,
-        TUNING_SEED,
-        study.batch_size,
-        study.epochs,
-    )
+        rate = find_rate(
+            study.problem,
+            study.problem.load(study.common["source"], TUNING_SEED),
+            setting.rule,
+            setting.hyper,
+            setting.initial,
+            TUNING_SEED,
+            study.batch_size,
+            study.epochs,
+        )
     store.keep(path, key, to_plain(rate))
     return rate
+
+
+def restored(kept: Any) -> FoundRate:
+    """What was found, out of what the store keeps of it, which holds None where training diverged.
+
+    Args:
+        kept: As `thalweg.lab.document.to_plain` made it.
+    """
+    found = from_plain(FoundRate, kept)
+    return replace(found, curve=tuple(replace(tried, scores=_with_infinity(tried.scores)) for tried in found.curve))
+
+
+def _with_infinity(scores: Mapping[int, float | None]) -> dict[int, float]:
+    return {steps: math.inf if score is None else score for steps, score in scores.items()}
