@@ -276,6 +276,7 @@ def claimed(values: np.ndarray) -> str:
     return first.split(" ended")[0] if " ahead of " in first else ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [3, 5, 10])
 @pytest.mark.parametrize(("optimizers", "studies"), [(2, 2000), (4, 600), (6, 400)])
 def test_of_equal_optimizers_hardly_ever_one_is_called_the_winner(optimizers: int, studies: int, seeds: int):

@@ -144,17 +144,17 @@ def test_an_epoch_without_steps_leaves_the_weights_and_one_with_steps_moves_them
 
         return made
 
-    data = load(None)
+    data = load(None, 0)
     epoch.torch_epoch(remember(lambda params: epoch.LeftOut(params, lr=0.0)), data, 64).call()
     epoch.torch_epoch(remember(thalweg.torch.Adam), data, 64).call()
     assert [all(torch.equal(x, before) for x, before in pairs) for pairs in kept] == [True, False]
 
 
 def test_keras_trains_the_same_network() -> None:
-    side = epoch.keras_epoch(load(None), 64)
+    side = epoch.keras_epoch(load(None, 0), 64)
     assert side is not None
     history = side.call()
-    weights = sum(x.numel() for x in epoch.PROBLEM.model().parameters())
+    weights = sum(x.numel() for x in epoch.PROBLEM.model(0).parameters())
     assert history.model.count_params() == weights and len(history.epoch) == 1
 
 
@@ -219,6 +219,7 @@ def test_json_keys_that_depend_on_the_clock_start_with_time() -> None:
     assert row == {"group", "work", "against", "pairs", "target", "at_most"}
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_and_draws_a_chart(tmp_path: Path) -> None:
     done = bench("--only", "large,whole_step,storage,start", out=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -228,6 +229,7 @@ def test_the_command_prints_a_table_and_draws_a_chart(tmp_path: Path) -> None:
     assert "</svg>" in (tmp_path / "bench.svg").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_json_has_a_row_for_every_rule_and_no_paths(tmp_path: Path) -> None:
     first, second = (bench("--only", "bandwidth,small", "--json", out=tmp_path) for _ in range(2))
     assert first.returncode == 0, first.stderr
@@ -245,6 +247,7 @@ def without_times(document: dict) -> dict:
     return {k: v for k, v in document.items() if not k.startswith("time_")} | {"rows": rows}
 
 
+@pytest.mark.slow
 def test_an_epoch_is_measured_against_all_three(tmp_path: Path) -> None:
     """Keras warns of its own accord, so warnings are no errors here."""
     done = bench("--only", "epoch", "--json", out=tmp_path, flags=())

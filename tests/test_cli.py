@@ -9,11 +9,13 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from thalweg.lab.store import prepare
 from thalweg.rules import RULES
 
 TINY = str(Path(__file__).with_name("problem_tiny.py"))
@@ -242,7 +244,8 @@ def test_store_in_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 def test_store_of_a_newer_version(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
-    with sqlite3.connect(path) as connection:
+    prepare(path)
+    with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 99")
     before = path.read_bytes()
     assert_refused(thalweg("compare", TINY, "--store", str(path), "--out", str(tmp_path / "out")), "newer Thalweg")
@@ -263,11 +266,12 @@ def start(folder: Path) -> subprocess.Popen:
 def finished(folder: Path) -> int:
     try:
         with sqlite3.connect(folder / "store.db", timeout=10) as connection:
-            return connection.execute("SELECT count(*) FROM runs").fetchone()[0]
+            return connection.execute("SELECT count(*) FROM runs WHERE status != 'running'").fetchone()[0]
     except sqlite3.Error:
         return 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT], ids=["kill", "interrupt"])
 def test_cut_off_and_called_again_gives_the_same_numbers(sent: signal.Signals, tmp_path: Path) -> None:
     """Cut at three different moments; the runs that were finished are not trained again, and nothing differs."""

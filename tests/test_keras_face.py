@@ -505,6 +505,7 @@ FILES = ("test_keras_face.py", "test_keras_fit.py")
 
 if not JAX:
 
+    @pytest.mark.slow
     def test_all_of_this_on_jax() -> None:
         files = [str(Path(__file__).parent / name) for name in FILES]
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *files]

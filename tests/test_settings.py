@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import thalweg
 from thalweg.errors import InputError
-from thalweg.lab.grammar import parse_optimizers
+from thalweg.lab.grammar import parse_arguments, parse_optimizers
 from thalweg.rules import RULES
 from thalweg.rules.peers import classes, defaults
 from thalweg.rules.setting import find_rule, resolve, setting
@@ -16,7 +16,7 @@ from thalweg.schedules import cosine
 
 def test_commas_separate_optimizers_and_their_arguments() -> None:
     parsed = parse_optimizers("adam, sgd:momentum=0.9,nesterov=True,adam:lr=cosine(1e-3,10),betas=(0.9,0.99),l2(adam)")
-    assert [(name, arguments) for _, name, arguments in parsed] == [
+    assert [(piece.name, parse_arguments(piece.arguments)) for _, (piece,) in parsed] == [
         ("adam", {}),
         ("sgd", {"momentum": 0.9, "nesterov": True}),
         ("adam", {"lr": cosine(1e-3, 10), "betas": (0.9, 0.99)}),

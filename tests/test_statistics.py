@@ -149,12 +149,14 @@ def skewed(shape: tuple[int, int]) -> np.ndarray:
 FAIR = {"normal": (normal, 0.97), "mild": (mild, 7057 / 7275.26), "difference": (difference, 0.0)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [3, 5, 10])
 @pytest.mark.parametrize("case", FAIR)
 def test_students_interval_covers(case: str, seeds: int):
     assert 0.93 <= coverage(*FAIR[case], seeds, 6000) <= 0.97
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [20, 50])
 @pytest.mark.parametrize("case", FAIR)
 def test_the_bootstrap_covers(case: str, seeds: int):

@@ -50,6 +50,7 @@ def told(path: Path, lines: list[str]) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_kill_9_at_random_moments_loses_nothing_that_was_told(tmp_path: Path) -> None:
     """And what is left is done by the next writer, at once: nothing is done twice."""
     path, draw = tmp_path / "store.db", random.Random(0)
@@ -73,6 +74,7 @@ def test_kill_9_at_random_moments_loses_nothing_that_was_told(tmp_path: Path) ->
     assert start(path, RUNS).communicate(timeout=60) == ("", "")
 
 
+@pytest.mark.slow
 def test_several_writers_at_once_do_everything_once(tmp_path: Path) -> None:
     """Each in an order of its own, on a store that they also make at the same time."""
     path = tmp_path / "store.db"

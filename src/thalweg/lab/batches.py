@@ -23,7 +23,7 @@ class Pass:
     Example:
         >>> one = Pass((np.arange(5),), 2, data_order(0, 1, 5))
         >>> [batch[0].tolist() for batch in one], len(one.digest())
-        ([[1, 0], [4, 3], [2]], 64)
+        ([[1, 4], [3, 0], [2]], 64)
     """
 
     def __init__(self, part: Any, batch_size: int | None, order: np.ndarray | None) -> None:

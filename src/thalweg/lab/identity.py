@@ -123,7 +123,8 @@ def _array(array: np.ndarray) -> Iterable[Any]:
 def _named(value: Any) -> Iterable[Any]:
     """What has a name by which a library's is known, and something inside where it is one's own."""
     name = f"{getattr(value, '__module__', '')} {getattr(value, '__qualname__', value.__name__)}"
-    cells = [cell.cell_contents for cell in getattr(value, "__closure__", None) or () if _is_filled(cell)]
+    closure = getattr(value, "__closure__", None)  # of a class made in Cython it is a descriptor
+    cells = [cell.cell_contents for cell in closure if _is_filled(cell)] if isinstance(closure, tuple) else []
     if _of_a_library(value):
         return [name, *cells]  # what a library made around a function of one's own holds that one
     if isinstance(value, ModuleType):
