@@ -195,7 +195,7 @@ def test_training_a_model_does_not_change_the_pretrained_weights():
 
 def test_the_pretrained_network_reads_the_old_digits_and_not_yet_the_new():
     network = fine_tune.network()
-    network.load_state_dict(fine_tune.pretrained(0, torch.get_num_threads()))
+    network.load_state_dict(fine_tune.pretrained(0))
     tested = digits.load(None).test
     old = tested[1] < 5
     problem = dataclasses.replace(fine_tune.PROBLEM, metric=accuracy)
@@ -203,6 +203,7 @@ def test_the_pretrained_network_reads_the_old_digits_and_not_yet_the_new():
     assert evaluate(model_of(0), problem, fine_tune.load(None).test)[0] < 0.5
 
 
+@pytest.mark.slow
 def test_what_was_learned_before_helps():
     """From ten samples of each class, with the same optimizer and the same order: more than without pretraining."""
     data = fine_tune.load(None)

@@ -41,9 +41,13 @@ def compare(  # noqa: PLR0913  (a comparison's options are its parameters)
     ranges: str | None = None,
     lr: str | None = None,
     target: float | None = None,
+    order: str = "reshuffled",
+    threads: int = 1,
     engine: str = "local",
     address: str | None = None,
     jobs: int | None = None,
+    gpus: float = 0.0,
+    log: str | None = None,
     out: str | Path = "thalweg-out",
     store: str | Path | None = None,
     progress: bool = True,
@@ -74,9 +78,13 @@ def compare(  # noqa: PLR0913  (a comparison's options are its parameters)
         ranges: Other ranges than the usual ones, as `"lr=1e-5:10"`.
         lr: `"auto"` to let the finder choose every learning rate.
         target: The metric that counts as reached.
+        order: `"reshuffled"` for another data order every epoch, `"repeated"` for the same in all.
+        threads: Of every run.
         engine: `"local"` or `"ray"`.
         address: Of a Ray cluster.
         jobs: Runs at a time; None for one per processor.
+        gpus: How many GPUs each run takes on Ray; a fraction shares one.
+        log: Who else is told: some of `"jsonl,tensorboard,trackio,wandb"`.
         out: A folder for the store and for what `save` writes.
         store: The store; None for `store.db` in `out`.
         progress: Whether to show bars on standard error.
@@ -105,7 +113,7 @@ def compare(  # noqa: PLR0913  (a comparison's options are its parameters)
     folder, name = _path("out", out), str(name)
     if not isinstance(seeds, int) or not isinstance(tune, int):
         raise InputError(f"expected seeds and tune as whole numbers, got {seeds!r} and {tune!r}: write for instance 3")
-    means = Means(_path("store", store or folder / "store.db"), folder, engine, address, jobs)
+    means = Means(_path("store", store or folder / "store.db"), folder, engine, address, jobs, gpus, log)
     check_means(means)
     parts = (train, validation) if test is None else (train, validation, test)
     problem = _problem(name, model, loss, metric, parts, own)
@@ -119,6 +127,8 @@ def compare(  # noqa: PLR0913  (a comparison's options are its parameters)
         hyper=hyper,
         ranges=ranges,
         lr=lr,
+        order=order,
+        threads=threads,
     )
     found = changeable(model, loss, metric, parts)
     with untouched(found):

@@ -91,8 +91,7 @@ def network() -> nn.Sequential:
 def model(seed: int) -> nn.Sequential:
     """The network, pretrained on the digits 0 to 4 but for its last layer, which is new.
 
-    The pretraining depends on the seed, is done once per process, seed and number of threads, and takes nothing from
-    torch's generator.
+    The pretraining depends on the seed, is done once per process and seed, and takes nothing from torch's generator.
 
     Args:
         seed: Of torch's generator, which was set to it before.
@@ -103,30 +102,36 @@ def model(seed: int) -> nn.Sequential:
     """
     fresh = network()
     head = {name: tensor for name, tensor in fresh.state_dict().items() if name.startswith(f"{len(fresh) - 1}.")}
-    # The number of threads decides how torch rounds sums: pretraining under another would not give the same bits.
-    fresh.load_state_dict({**pretrained(seed, torch.get_num_threads()), **head})
+    fresh.load_state_dict({**pretrained(seed), **head})
     return fresh
 
 
 @cache
-def pretrained(seed: int, threads: int) -> dict[str, Tensor]:
+def pretrained(seed: int) -> dict[str, Tensor]:
     """The weights of a network after five epochs of Adam on the digits 0 to 4; torch's generator is left as it was.
 
     Args:
         seed: Of the initial weights, the dropout and the data order.
-        threads: Torch's number of threads now, which decides the bits with the seed.
     """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # their number decides how torch rounds sums, and steps this small gain nothing by more
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return _trained(network(), seed)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _trained(fresh: nn.Sequential, seed: int) -> dict[str, Tensor]:
     old = _classes("train", 0)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        trained = network()
-        optimizer = Optimizer(trained.parameters(), rule=RULES["adam"], lr=2e-3)
-        for epoch in range(1, _PRETRAINING_EPOCHS + 1):
-            for batch in Pass(old, 32, data_order(seed, epoch, len(old[0]))):
-                optimizer.zero_grad()
-                cross_entropy(trained, batch).backward()
-                optimizer.step()
-    return trained.state_dict()
+    optimizer = Optimizer(fresh.parameters(), rule=RULES["adam"], lr=2e-3)
+    for epoch in range(1, _PRETRAINING_EPOCHS + 1):
+        for batch in Pass(old, 32, data_order(seed, epoch, len(old[0]))):
+            optimizer.zero_grad()
+            cross_entropy(fresh, batch).backward()
+            optimizer.step()
+    return fresh.state_dict()
 
 
 PROBLEM = Problem(
