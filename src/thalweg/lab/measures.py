@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor, nn
 
 
@@ -118,3 +120,33 @@ def binary_accuracy(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
     """
     inputs, targets = batch
     return ((model(inputs) > 0) == (targets > 0.5)).double().mean()
+
+
+def next_symbol(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+    """Mean cross-entropy of the next symbol at every place, in nats.
+
+    Args:
+        model: From symbols, of shape (samples, places), to logits of shape (samples, places, symbols).
+        batch: Symbols, and the symbol that follows each.
+
+    Returns:
+        A scalar.
+
+    Example:
+        >>> import torch
+        >>> next_symbol(lambda symbols: torch.zeros(2, 3, 4), (torch.zeros(2, 3), torch.zeros(2, 3, dtype=torch.int64)))
+        tensor(1.3863)
+    """
+    inputs, targets = batch
+    return nn.functional.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
+
+
+def bits_per_symbol(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+    """The same in bits."""
+    return next_symbol(model, batch) / math.log(2)
+
+
+def nats_and_bits(model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Both from one pass through the network."""
+    nats = next_symbol(model, batch)
+    return nats, nats / math.log(2)

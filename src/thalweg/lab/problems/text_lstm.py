@@ -6,11 +6,10 @@ Python's own language reference, which comes with Python (`thalweg.lab.data.text
 
 from __future__ import annotations
 
-import math
-
 from torch import Tensor, nn
 
 from thalweg.lab.data import only_own, text
+from thalweg.lab.measures import bits_per_symbol, nats_and_bits, next_symbol
 from thalweg.lab.problem import Data, Problem
 
 
@@ -52,26 +51,16 @@ def model(seed: int) -> Reader:
     return Reader()
 
 
-def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
-    """Mean cross-entropy of the next character, in nats."""
-    inputs, targets = batch
-    return nn.functional.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
-
-
-def bits(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
-    """The same in bits per character."""
-    return loss(model, batch) / math.log(2)
-
-
 PROBLEM = Problem(
     name="text-lstm",
     summary="a recurrent network learns English character by character",
     load=load,
     model=model,
-    loss=loss,
-    metric=bits,
+    loss=next_symbol,
+    metric=bits_per_symbol,
     metric_name="bits per character",
     epochs=8,
     batch_size=16,
     target=2.2,
+    both=nats_and_bits,
 )

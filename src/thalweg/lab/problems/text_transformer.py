@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from thalweg.lab.data import only_own, text
+from thalweg.lab.measures import bits_per_symbol, nats_and_bits, next_symbol
 from thalweg.lab.problem import Data, Problem
 
 _WIDTH = 32
@@ -94,26 +95,16 @@ def model(seed: int) -> Reader:
     return network
 
 
-def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
-    """Mean cross-entropy of the next character, in nats."""
-    inputs, targets = batch
-    return nn.functional.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
-
-
-def bits(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
-    """The same in bits per character."""
-    return loss(model, batch) / math.log(2)
-
-
 PROBLEM = Problem(
     name="text-transformer",
     summary="a small transformer learns English character by character",
     load=load,
     model=model,
-    loss=loss,
-    metric=bits,
+    loss=next_symbol,
+    metric=bits_per_symbol,
     metric_name="bits per character",
     epochs=8,
     batch_size=16,
     target=2.5,
+    both=nats_and_bits,
 )
