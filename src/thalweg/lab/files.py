@@ -44,9 +44,14 @@ def find_problem(reference: str) -> Problem:
 
 def find_anew(reference: str) -> Problem:
     """The same, a file executed anew: one that drew random numbers or kept something must not go on from there."""
+    forget_files()
+    return find_problem(reference)
+
+
+def forget_files() -> None:
+    """Have every user's file executed anew when it is next asked for."""
     for name in [name for name in sys.modules if name.startswith(USER_MODULES)]:
         del sys.modules[name]
-    return find_problem(reference)
 
 
 def problem_digest(reference: str) -> str:

@@ -10,7 +10,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def glorot(network: Network) -> Network:
-    """Start every linear layer as Keras does: weights Glorot-uniform from torch's generator, biases zero.
+    """Start linear layers and convolutions as Keras does: weights Glorot-uniform from torch's generator, biases zero.
 
     Args:
         network: Is changed in place.
@@ -23,7 +23,7 @@ def glorot(network: Network) -> Network:
         [0.0, 0.0]
     """
     for layer in network.modules():
-        if isinstance(layer, nn.Linear):
+        if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            nn.init.zeros_(layer.get_parameter("bias"))
     return network

@@ -33,7 +33,6 @@ if TYPE_CHECKING:  # what imports torch or NumPy is imported when the threads of
 MESSAGE_LENGTH = 300
 PACKAGE = str(Path(__file__).parents[2])
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-USER_MODULES = "thalweg_user_"  # how lab/files.py calls the modules that it executes
 
 
 def environment(threads: int) -> dict[str, str]:
@@ -71,11 +70,10 @@ def perform(spec: RunSpec, packed: bytes | None, files: Mapping[str, bytes], tel
 
 
 def _trained(spec: RunSpec, packed: bytes | None, report: Callable[[Epoch], None]) -> Run:
-    from thalweg.lab.files import find_problem, find_rule_or_file
+    from thalweg.lab.files import find_problem, find_rule_or_file, forget_files
     from thalweg.lab.run import run
 
-    for name in [name for name in sys.modules if name.startswith(USER_MODULES)]:
-        del sys.modules[name]
+    forget_files()
     _check_machine(spec)
     with settled(spec.seed, spec.threads):
         problem = find_problem(spec.problem) if packed is None else pickle.loads(packed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from thalweg.lab import digits
+from thalweg.lab.initial import glorot
 from thalweg.lab.measures import accuracy, cross_entropy, cross_entropy_and_accuracy
 from thalweg.lab.problem import Problem
 
@@ -34,11 +35,7 @@ def model(seed: int) -> nn.Sequential:
         nn.Dropout(0.5),
         nn.Linear(256, 10),
     )
-    for layer in network:
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.get_parameter("bias"))
-    return network
+    return glorot(network)
 
 
 PROBLEM = Problem(
