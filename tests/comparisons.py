@@ -11,6 +11,8 @@ from thalweg.lab.table import Comparison, EpochSummary, Estimate, Profile, Ranki
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!--"
 SIX = {"AdaDelta": 0.29, "AdaGrad": 0.88, "Adam": 0.966, "RMSprop": 0.965, "SGD with momentum": 0.95, "SGD": 0.9}
+RULES = {"AdaDelta": "adadelta", "AdaGrad": "adagrad", "RMSprop": "rmsprop", "SGD with momentum": "momentum"}
+RULES["SGD"] = "sgd"
 TUNED = {"AdaDelta": 0.9652, "AdaGrad": 0.9506, "Adam": 0.9698, "RMSprop": 0.9709, "SGD with momentum": 0.964}
 TUNED["SGD"] = 0.9671
 RATES = {"AdaDelta": 1.0, "AdaGrad": 0.03, "Adam": 0.0021, "RMSprop": 0.0012, "SGD with momentum": 0.04, "SGD": 0.3}
@@ -61,7 +63,8 @@ def row(label: str, runs: list[dict[str, Any]], epochs: int) -> Row:
         here = [entry for entry in recorded if entry["epoch"] == epoch]
         summaries.append(summary(epoch, [entry["metric"] for entry in here], [entry["loss"] for entry in here]))
     seeds, statuses = tuple(one["seed"] for one in runs), tuple(one["status"] for one in runs)
-    return Row(label, "adam", {"lr": 0.001, "eps": 1e-7}, seeds, statuses, tuple(summaries), 482.4, 0.123)
+    settings = {"lr": 0.001, "eps": 1e-7}
+    return Row(label, RULES.get(label, "adam"), settings, seeds, statuses, tuple(summaries), 482.4, 0.123)
 
 
 def estimate(values: list[float]) -> Estimate:

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from comparisons import CASES, RATES, comparison, ranking, study
+from thalweg.colours import COLOURS
 from thalweg.lab.table import Comparison, EpochSummary, Row, Trial
 from thalweg.report import charts, style
 from thalweg.report.finals import final_panels
@@ -195,7 +196,8 @@ def test_the_png_has_two_pixels_per_point(tmp_path: Path):
 
 def test_no_colour_but_the_page_knows_it():
     """The page turns these greys for dark mode; another one would stay as it is, and perhaps be unreadable."""
-    known = {*style.PALETTE, style.INK, style.QUIET, style.GRID, style.PAPER, "transparent", "none"}
+    greys = (style.INK, style.QUIET, style.GRID, style.PAPER)
+    known = {*(colour.light for colour in COLOURS), *greys, "transparent", "none"}
     for one in charts.figures(study()):
         for panel in one.panels:
             svg = charts.to_svg(panel)

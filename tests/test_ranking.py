@@ -64,9 +64,9 @@ def test_a_case_by_hand():
     assert found.problems == ("first", "second") and found.cost == STEPS
     factors = (1.0, 2.0, 2.5, 3.0, 4.0)
     assert found.profiles == (
-        Profile("B", factors, (0.5, 1.0, 1.0, 1.0, 1.0), pytest.approx((2 / 3 + 1) / 2)),
-        Profile("A", factors, (0.5, 0.5, 0.5, 1.0, 1.0), pytest.approx((1 + 1 / 3) / 2)),
-        Profile("C", factors, (0.0, 0.0, 0.5, 0.5, 0.5), pytest.approx((0 + 1 / 2) / 2)),
+        Profile("B", factors, (0.5, 1.0, 1.0, 1.0, 1.0), pytest.approx((2 / 3 + 1) / 2), rule="r"),
+        Profile("A", factors, (0.5, 0.5, 0.5, 1.0, 1.0), pytest.approx((1 + 1 / 3) / 2), rule="r"),
+        Profile("C", factors, (0.0, 0.0, 0.5, 0.5, 0.5), pytest.approx((0 + 1 / 2) / 2), rule="r"),
     )
 
 

@@ -76,6 +76,7 @@ def ranked(comparisons: Sequence[Comparison]) -> Ranking:
     by_steps = all(one.target is not None for one in comparisons)
     problems = [_problem(one, optimizers, by_steps) for one in comparisons]
     labels = _labels(optimizers)
+    rules = {(row.optimizer, row.kind): row.rule for row in comparisons[0].rows}
     everyone = list(range(len(labels)))
     scores = _scores(problems, everyone)
     order = sorted(everyone, key=lambda k: (-scores[k], labels[k]))
@@ -84,7 +85,7 @@ def ranked(comparisons: Sequence[Comparison]) -> Ranking:
     return Ranking(
         problems=tuple(problem.name for problem in problems),
         cost=STEPS if by_steps else GAP,
-        profiles=tuple(Profile(labels[k], *curves[k], float(scores[k]), *ends[k]) for k in order),
+        profiles=tuple(Profile(labels[k], *curves[k], float(scores[k]), *ends[k], rules[optimizers[k]]) for k in order),
         changes=_changes(problems, order, labels),
         left_out=len(problems) + (len(order) if len(order) > 2 else 0),
     )

@@ -201,6 +201,7 @@ class Profile:
         score: The area below the profile divided by its width: between 0 and 1, more is better.
         low: The lower end of the score's 95 % interval over seeds; None where seeds are too few.
         high: Its upper end.
+        rule: The rule's name in the catalogue, as a comparison's row has it.
     """
 
     optimizer: str
@@ -209,6 +210,7 @@ class Profile:
     score: float
     low: float | None = None
     high: float | None = None
+    rule: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from thalweg.bench.table import Row, Table
-from thalweg.report.charts import PALETTE
+from thalweg.report.style import BAD, GOOD
 from thalweg.report.words import MISSING
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _panel(title: str, rows: list[Row]) -> altair.LayerChart:
     )
     ticks = altair.Axis(values=_ticks(low, high), format="~g", title=None)
     scale = altair.Scale(type="log", domain=[low, high], nice=False)
-    colours = altair.Scale(domain=list(_VERDICTS.values()), range=[PALETTE[0], PALETTE[1], _PALE])
+    colours = altair.Scale(domain=list(_VERDICTS.values()), range=[GOOD, BAD, _PALE])
     bars = base.mark_bar(height=_BAR - 6).encode(
         x=altair.X("ratio:Q", scale=scale, axis=ticks),
         x2="one:Q",

@@ -12,12 +12,12 @@ from thalweg.report.curves import loss_panel, metric_panel
 from thalweg.report.finals import difference_panels, final_panels
 from thalweg.report.rows import has_answer, is_tuned, metric_is_loss
 from thalweg.report.sensitivity import LEGEND, rate_panels
-from thalweg.report.style import PALETTE, save_png, styled, to_svg
+from thalweg.report.style import save_png, styled, to_svg
 
 if TYPE_CHECKING:
     import altair
 
-__all__ = ["PALETTE", "Figure", "curves", "figures", "panels", "save_png", "to_svg"]
+__all__ = ["Figure", "curves", "figures", "panels", "save_png", "to_svg"]
 
 
 @dataclass(frozen=True)

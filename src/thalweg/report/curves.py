@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 from thalweg.lab.table import Comparison, EpochSummary
 from thalweg.report import words
 from thalweg.report.rows import Shown, is_tuned, shown
-from thalweg.report.style import PADDING, PALETTE, colour_of, scale_of, title_above
+from thalweg.report.style import DASHES, PADDING, scale_of, title_above
 
 if TYPE_CHECKING:
     import altair
 
-_DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2])
 _BY_DEFAULT = ([4, 3], [1, 3])
 _WIDTH, _HEIGHT = 320, 240
 
@@ -74,10 +73,8 @@ def _identity(rows: tuple[Shown, ...]) -> tuple[altair.Color, altair.StrokeDash]
 
     both = any(one.tuned for one in rows)
     names = [one.short_name for one in rows]
-    rounds = [one.place // len(PALETTE) for one in rows]
     dashes = [
-        (_DASHES if one.tuned or not both else _BY_DEFAULT)[turn % (2 if both else 4)]
-        for one, turn in zip(rows, rounds, strict=True)
+        (DASHES if one.tuned or not both else _BY_DEFAULT)[one.turn % (2 if both else len(DASHES))] for one in rows
     ]
     legend = altair.Legend(
         title=None,
@@ -90,7 +87,7 @@ def _identity(rows: tuple[Shown, ...]) -> tuple[altair.Color, altair.StrokeDash]
         symbolSize=300 if both else 100,
     )
     legend = legend if rows else None  # one without entries has no size
-    colours = [colour_of(one.place) for one in rows]
+    colours = [one.colour for one in rows]
     return (
         altair.Color("optimizer:N", legend=legend).scale(domain=names, range=colours),
         altair.StrokeDash("optimizer:N", legend=legend).scale(domain=names, range=dashes),

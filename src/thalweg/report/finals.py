@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from thalweg.lab.table import Comparison, Estimate
 from thalweg.report import words
 from thalweg.report.rows import by_result, is_tuned, ranked
-from thalweg.report.style import INK, PAPER, WIDE, colour_of, scale_of
+from thalweg.report.style import INK, PAPER, WIDE, scale_of
 
 if TYPE_CHECKING:
     import altair
@@ -41,7 +41,7 @@ def _points(comparison: Comparison, estimate: Any) -> list[dict[str, Any]]:
             ends["high"] = found.mean if found.high is None else found.high
             kind = _KINDS[one.tuned]
             points.append(
-                {"optimizer": one.short_optimizer, "place": one.place, "kind": kind, "mean": found.mean, **ends}
+                {"optimizer": one.short_optimizer, "colour": one.colour, "kind": kind, "mean": found.mean, **ends}
             )
     return points
 
@@ -79,8 +79,7 @@ def _panel(
     import altair
 
     names = list(dict.fromkeys(point["optimizer"] for point in points))
-    places = {point["optimizer"]: point["place"] for point in points}
-    colours = [colour_of(places[name]) for name in names]
+    colours = list({point["optimizer"]: point["colour"] for point in points}.values())
     kind, ticks = scale_of([point[end] for point in points for end in ("low", "high")], logarithmic)
     scale = altair.Scale(nice=False, padding=12, **kind)
     few: dict[str, Any] = ticks if logarithmic else {"tickCount": 5}

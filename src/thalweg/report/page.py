@@ -13,7 +13,7 @@ from thalweg.report.html import accessible, details, download, head, note, secti
 from thalweg.report.rows import footnotes, has_answer, is_tuned
 from thalweg.report.script import DIGEST, SCRIPT
 from thalweg.report.style import to_svg
-from thalweg.report.template import DOCUMENT
+from thalweg.report.template import DOCUMENT, IN_THE_DARK
 from thalweg.report.verdict import verdict
 
 
@@ -105,6 +105,7 @@ def _document(
         data=as_json(data),
         links=links,
         name=text(getattr(data, "problem", "ranking")),
+        colours=IN_THE_DARK,
         digest=DIGEST,
         script=SCRIPT,
     )

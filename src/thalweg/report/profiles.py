@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from thalweg.colours import colour_of
 from thalweg.lab.table import Ranking
 from thalweg.report import words
-from thalweg.report.style import PALETTE, colour_of, styled, title_above
+from thalweg.report.style import DASHES, dashes_of, styled, title_above
 
 if TYPE_CHECKING:
     import altair
-
-_DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2])
 
 
 def profiles(ranking: Ranking) -> altair.LayerChart:
@@ -35,8 +34,9 @@ def profiles(ranking: Ranking) -> altair.LayerChart:
     top = altair.Title("Share of problems within a factor of the best", anchor="start", offset=10)
     legend = altair.Legend(title=None, orient="bottom", columns=2, symbolType="stroke", symbolStrokeWidth=3)
     legend = legend if names else None  # one without entries has no size
-    colours = [colour_of(place) for place in range(len(names))]
-    dashes = [_DASHES[place // len(PALETTE) % 4] for place in range(len(names))]
+    rules = [profile.rule for profile in ranking.profiles]
+    colours = [colour_of(rule).light for rule in rules]
+    dashes = [DASHES[turn % len(DASHES)] for turn in dashes_of(rules)]
     shares = altair.Axis(format="%", tickCount=5, title=None, **title_above())
     bounds: dict[str, Any] = {} if values else {"domain": [1, 2]}  # an axis without data has no ends of its own
     chart = altair.Chart(altair.InlineData(values=values)).mark_line(interpolate="step-after", strokeWidth=2)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from thalweg.colours import colour_of
 from thalweg.lab.table import Comparison, Row
 from thalweg.report import words
+from thalweg.report.style import dashes_of
 
 LONGEST = 30  # letters of a label in a chart
 
@@ -18,7 +20,8 @@ class Shown:
         row: The row.
         name: Told apart from every other row's, for instance "Adam, tuned".
         optimizer: What a default row and its tuned row share, told apart from every other optimizer's.
-        place: The optimizer's number, which decides its colour; from 0.
+        place: The optimizer's number, from 0.
+        turn: How many optimizers before it have its colour, which decides its dash.
         short_name: The name for a chart, which has little room.
         short_optimizer: The optimizer for a chart.
     """
@@ -27,8 +30,14 @@ class Shown:
     name: str
     optimizer: str
     place: int
+    turn: int
     short_name: str
     short_optimizer: str
+
+    @property
+    def colour(self) -> str:
+        """The colour of its rule, the same in every chart."""
+        return colour_of(self.row.rule).light
 
     @property
     def tuned(self) -> bool:
@@ -42,12 +51,14 @@ def shown(comparison: Comparison) -> tuple[Shown, ...]:
     first = [k for k, row in enumerate(rows) if k == 0 or row.kind != "tuned" or rows[k - 1].kind == "tuned"]
     places = [sum(k >= start for start in first) - 1 for k in range(len(rows))]
     labels = [words.plain(rows[k].optimizer) for k in first]
+    turns = dashes_of([rows[k].rule for k in first])
     full, short = words.told_apart(labels), words.told_apart([_shortened(label) for label in labels])
     endings = [", tuned" if row.kind == "tuned" else "" for row in rows]
     names = words.unique_labels(rows)
     short_names = words.told_apart([short[place] + ending for place, ending in zip(places, endings, strict=True)])
     return tuple(
-        Shown(row, names[k], full[places[k]], places[k], short_names[k], short[places[k]]) for k, row in enumerate(rows)
+        Shown(row, names[k], full[place], place, turns[place], short_names[k], short[place])
+        for k, (row, place) in enumerate(zip(rows, places, strict=True))
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from thalweg.lab.table import Comparison, Row, Trial
 from thalweg.report import words
 from thalweg.report.rows import Shown, shown
-from thalweg.report.style import INK, PADDING, PAPER, QUIET, WIDE, colour_of, log_ticks, scale_of, title_above
+from thalweg.report.style import INK, PADDING, PAPER, QUIET, WIDE, log_ticks, scale_of, title_above
 
 if TYPE_CHECKING:
     import altair
@@ -88,7 +88,7 @@ def _panel(
         axis=altair.Axis(title=title, **title_above(), **{**ticks, **({} if wide else {"tickCount": 4})}),
     )
     base = altair.Chart(altair.InlineData(values=_points(one.row, worst, comparison.maximize)))
-    colour, state = colour_of(one.place), altair.datum.state
+    colour, state = one.colour, altair.datum.state
     ended = base.transform_filter(state == "finished").encode(x=x, y=y)
     lost = (state != "finished") & (state != "stopped")
     layers = [

@@ -7,21 +7,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from thalweg.colours import NESTEROV, RMSPROP, colour_of
+
 if TYPE_CHECKING:
     import altair
 
-# Okabe and Ito's colours, told apart by colour-blind readers too; without yellow, which is too pale on white.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+GOOD, BAD = RMSPROP.light, NESTEROV.light  # told apart by colour-blind readers too
 # The page restyles these four by their values for dark mode: a chart uses no other grey and no other white.
 INK, QUIET, GRID, PAPER = "#333333", "#999999", "#e4e4e4", "#ffffff"
 PADDING = 10
 WIDE = 30  # a metric to minimise that spans more than this factor is drawn on a logarithmic scale
+DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2])  # for optimizers of one colour, in turn
 _Chart = TypeVar("_Chart", "altair.HConcatChart", "altair.LayerChart", "altair.ConcatChart", "altair.VConcatChart")
 
 
-def colour_of(place: int) -> str:
-    """An optimizer's colour, the same in every chart."""
-    return PALETTE[place % len(PALETTE)]
+def dashes_of(rules: Sequence[str]) -> list[int]:
+    """For each rule how many before it have its colour: which of `DASHES` it takes.
+
+    Example:
+        >>> dashes_of(["adam", "sgd", "adam_eps_hat"])
+        [0, 0, 1]
+    """
+    colours = [colour_of(rule) for rule in rules]
+    return [colours[:place].count(colour) for place, colour in enumerate(colours)]
 
 
 def styled(chart: _Chart) -> _Chart:

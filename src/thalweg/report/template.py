@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from string import Template
 
+from thalweg.colours import COLOURS
+
+# An optimizer's colour on dark paper, in place of that on white.
+IN_THE_DARK = "\n  ".join(
+    f'figure svg [{part}="{colour.light}"] {{ {part}: {colour.dark}; }}'
+    for colour in COLOURS
+    for part in ("fill", "stroke")
+)
+
 DOCUMENT = Template("""<!doctype html>
 <html lang="en">
 <head>
@@ -64,9 +73,8 @@ figure {
 figure svg { display: block; width: 100%; height: auto; max-height: 26rem; }
 @media (prefers-color-scheme: dark) { /* a chart's own greys and white, by their values */
   figure svg [fill="#333333"] { fill: var(--ink); } figure svg [stroke="#333333"] { stroke: var(--ink); }
-  figure svg [fill="#000000"] { fill: #ffffff; } figure svg [stroke="#000000"] { stroke: #ffffff; }
   figure svg [fill="#ffffff"] { fill: var(--card); } figure svg [stroke="#e4e4e4"] { stroke: var(--line); }
-  figure svg [fill="#0072B2"] { fill: #3d9be0; } figure svg [stroke="#0072B2"] { stroke: #3d9be0; }
+  $colours
 }
 .note { margin: .5rem 0; max-width: 48rem; font-size: .875rem; color: var(--quiet); overflow-wrap: anywhere; }
 .caveats { margin: 1rem 0; padding: .5rem .75rem; max-width: 48rem; border-left: .25rem solid var(--alarm); }
