@@ -44,6 +44,9 @@ OPERATIONS: dict[str, Callable] = {
     "where": np.where,
 }
 
+# Surfaces use these too; NumPy's, Python's and a browser's may differ in the last bit.
+ELEMENTARY = OPERATIONS | {"pow": np.power, "exp": np.exp, "log": np.log, "sin": np.sin, "cos": np.cos}
+
 SCALE = 2.0**64  # lifts what is about to be flushed out of the subnormal numbers, exactly
 
 
@@ -137,6 +140,28 @@ def step(
         new = dict(zip(program.targets, evaluate(program, operations, values, constant), strict=True))
         new |= {name: np.broadcast_to(np.asarray(new[name], dtype), arrays["x"].shape) for name, _ in program.stores}
         return tuple((new | new_scalar_state(program, once)).values())
+
+
+def values(program: Program, x: Any, y: Any) -> tuple[Any, ...]:
+    """What a program of a surface gives at points.
+
+    Args:
+        program: A traced surface, or its gradient.
+        x: Coordinates, an array of any shape, float64.
+        y: The other ones, of the same shape.
+
+    Returns:
+        For each of the program's targets an array of that shape.
+
+    Example:
+        >>> from thalweg.compile.gradient import trace_gradient
+        >>> from thalweg.surfaces import SURFACES
+        >>> values(trace_gradient(SURFACES["saddle"]), np.array([1.0, 2.0]), np.array([0.0, 1.0]))
+        (array([1., 3.]), array([2., 4.]), array([-0., -2.]))
+    """
+    with np.errstate(all="ignore"):
+        found = evaluate(program, ELEMENTARY, {"x": x, "y": y}, np.float64)
+    return tuple(np.broadcast_to(np.asarray(each, np.float64), np.shape(x)) for each in found)
 
 
 SPELLING = INFIX | {

@@ -19,6 +19,7 @@ Argument = str | float
 
 COMPARISONS = ("gt", "lt", "ge", "le", "eq", "ne")
 EXACT = ("add", "sub", "mul", "div", "neg", *COMPARISONS, "sqrt", "abs", "sign", "maximum", "minimum", "where")
+ELEMENTARY = (*EXACT, "pow", "exp", "log", "sin", "cos")  # what a surface may use; backends may differ in the last bit
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,20 @@
+"""The ravine: a quadratic that is forty times steeper across than along.
+
+Source: the ill-conditioned quadratic by which every textbook explains momentum.
+"""
+
+from thalweg.formula.surface import surface
+
+
+@surface(
+    "ill-conditioned quadratic, condition number 40",
+    minima=((0.0, 0.0),),
+    window=((-5.0, 2.0), (-2.0, 2.0)),
+    starts=((-4.0, 1.5), (1.5, -1.5)),
+    rates=(0.045, 0.1),
+    steps=100,
+    teaches="The steep direction limits the learning rate and the flat one decides the time: descent zig-zags, "
+    "momentum averages the zig-zag away, rules that divide by the gradient's size see no ravine.",
+)
+def ravine(x, y):
+    return 0.5 * (x**2 + 40 * y**2)
