@@ -143,6 +143,7 @@ def test_two_problems_of_one_name_are_refused(thalweg: Callable[..., Ran], tmp_p
     assert (code, out) == (2, "") and "got two called 'lines'" in err and not (tmp_path / "thalweg-out").exists()
 
 
+@pytest.mark.slow
 def test_switches_and_schedules_are_tuned(thalweg: Callable[..., Ran], tmp_path: Path) -> None:
     text = "adam@1/sgd:momentum=0.9,adam:betas=(warmup(2,linear(0.5,0.9)),0.99),lr=warmup(2,cosine(1e-2)),adam:eps=1e-6"
     options = ("--optimizers", text, "--tune", "2", "--hyper", "lr,beta1,eps", "--seeds", "1", "--json")
@@ -158,7 +159,7 @@ def test_switches_and_schedules_are_tuned(thalweg: Callable[..., Ran], tmp_path:
     assert scheduled["lr"].startswith("warmup(2, cosine(") and scheduled["beta1"].startswith("warmup(2, linear(")
 
 
-@pytest.mark.parametrize("sampler", ["grid", "tpe", "qmc"])
+@pytest.mark.parametrize("sampler", [*(pytest.param(s, marks=pytest.mark.slow) for s in ("grid", "tpe")), "qmc"])
 def test_samplers_spend_the_same_budget(sampler: str, thalweg: Callable[..., Ran], tmp_path: Path) -> None:
     options = ("--optimizers", "sgd:lr=0.1", "--tune", "5", "--sampler", sampler, "--seeds", "1", "--json")
     default, tuned = document(thalweg("compare", lines(tmp_path), *options, "--ranges", "lr=1e-3:1"))

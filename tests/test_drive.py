@@ -220,6 +220,7 @@ def test_two_studies_at_once_share_a_store_and_train_nothing_twice(tmp_path: Pat
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="needs a limit of file sizes to stand for a full disk")
+@pytest.mark.slow
 def test_a_full_disk_is_a_sentence_and_nothing_reported_is_lost(tmp_path: Path) -> None:
     """A limit of file sizes fails writes as a full disk does."""
     options = ("--seeds", "6", "--epochs", "40")

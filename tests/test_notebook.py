@@ -403,6 +403,7 @@ SCRIPT = """
 """
 
 
+@pytest.mark.slow
 def test_a_plain_script_without_a_main_guard(tmp_path: Path) -> None:
     (tmp_path / "beside.py").write_text(
         "def squared(model, batch):\n    return ((model(batch[0]) - batch[1]) ** 2).mean()\n"

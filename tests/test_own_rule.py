@@ -383,6 +383,7 @@ def compared(folder: Path, *optimizers: str) -> list[dict[str, Any]]:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_compare_trains_every_one(folder: Path) -> None:
     """Rows go by the rules' names, and no decay is no wrapper."""
     rows = compared(

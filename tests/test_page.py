@@ -219,6 +219,7 @@ def test_a_notebook_shows_it_without_script_or_network(case: str):
     assert all(".thalweg" in rule for rule in re.findall(r"([^{}]+)\{", style))  # nothing else in the notebook changes
 
 
+@pytest.mark.slow
 def test_what_compare_returns_can_be_printed_and_read(tmp_path: Path):
     shown = Shown(study(), ("SGD, seed 0 failed: no memory",))
     assert "Which is best" in str(shown) and str(shown).endswith("SGD, seed 0 failed: no memory")

@@ -256,6 +256,7 @@ def test_the_shared_arguments_are_said_of_every_dialect() -> None:
     assert any(wrong_always(peer) for _, peer in PEERS)
 
 
+@pytest.mark.slow
 def test_keras_agrees_on_jax_as_well() -> None:
     """Keras reads its backend when it is imported, so that another one needs another process."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "tests/test_peers_keras.py"]

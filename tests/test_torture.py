@@ -276,7 +276,10 @@ def resident() -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's statm")
-@pytest.mark.parametrize("how", ["kept", "set to none", "sparse", "framed", "strided"])
+@pytest.mark.parametrize(
+    "how",
+    ["kept", *(pytest.param(how, marks=pytest.mark.slow) for how in ("set to none", "sparse", "framed", "strided"))],
+)
 def test_ten_thousand_steps_need_no_more_memory(how: str) -> None:
     torch.manual_seed(0)
     layer = torch.nn.Embedding(50, 4, sparse=how == "sparse")
