@@ -44,7 +44,7 @@ def test_rules_lists_the_catalogue() -> None:
     assert set(RULES) <= set(listed)
 
 
-@pytest.mark.parametrize("form", ["formula", "program", "numpy", "numba", "latex"])
+@pytest.mark.parametrize("form", ["formula", "program", "numpy", "numba", "javascript", "latex"])
 @pytest.mark.parametrize("rule", ["adam", "nesterov_lookahead", "decoupled(rmsprop)"])
 def test_show_prints_every_form(rule: str, form: str) -> None:
     done = thalweg("show", rule, "--as", form)

@@ -17,6 +17,7 @@ class Form(StrEnum):
     program = "program"
     numpy = "numpy"
     numba = "numba"
+    javascript = "javascript"
     latex = "latex"
 
 

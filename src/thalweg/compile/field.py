@@ -8,6 +8,7 @@ from thalweg.compile.program import ELEMENTARY, Program
 from thalweg.compile.trace import check_result, named_values, numbered
 from thalweg.errors import FormulaError
 from thalweg.formula import Expr
+from thalweg.formula.rule import RESERVED
 from thalweg.formula.surface import Surface
 
 VALUE = "f"
@@ -52,7 +53,7 @@ def program_of(
     name: str, owner: str, results: tuple[Expr | float, ...], targets: tuple[str, ...], names: dict[int, str]
 ) -> Program:
     """The program of expressions of x and y, in canonical form."""
-    scalars, body, labels = numbered(owner, results, names, {"x", "y"}, ELEMENTARY)
+    scalars, body, labels = numbered(owner, results, names, {"x", "y", *RESERVED}, ELEMENTARY)
     outputs = tuple(labels[id(e)] if isinstance(e, Expr) else float(e) for e in results)
     named = frozenset(line.name for line in body if line.name in {labels.get(i) for i in names})
     return Program(name, ("x", "y"), (), scalars, body, outputs, targets, named)

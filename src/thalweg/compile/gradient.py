@@ -1,13 +1,15 @@
 """The gradient of a program by a reverse pass: value and derivatives of a surface as one program.
 
 Every line is visited once, last first, and hands the derivative by its result on to its arguments. Derivatives are
-those of the branch that is taken: of `where` and of `maximum` that of the chosen side, of `abs` the sign, which is 0 at
-its corner. Where a derivative does not exist the program gives an infinity or NaN.
+those of the branch that is taken: of `where` that of the chosen side, whatever the other one is; of `maximum` and
+`minimum` that of the larger and of the smaller value, of equal ones that of the second; of `abs` the sign, 0 at its
+corner. Where a derivative does not exist otherwise the program gives an infinity or NaN.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -61,18 +63,22 @@ def trace_gradient(surface: Surface) -> Program:
 def _slopes(program: Program, values: dict[Any, Any]) -> dict[str, Any]:
     """The derivative of the program's value by each of its lines and inputs, by name."""
     slopes: dict[str, Any] = {str(program.outputs[0]): 1.0}
+    chosen: set[str] = set()  # names of which a branch is made: their slope is 0 where another one is taken
     for line in reversed(program.body):
-        if line.name in slopes and line.op not in COMPARISONS:
-            for argument, part in _parts(line, values):
-                slope = _times(slopes[line.name], part)
-                slopes[argument] = slopes[argument] + slope if argument in slopes else slope
+        if line.name not in slopes or line.op in COMPARISONS:
+            continue
+        for argument, slope in _parts(line, slopes[line.name], values):
+            if line.name in chosen and line.op not in LINEAR:  # 0 it stays, were this derivative infinite or NaN
+                slope = where(slopes[line.name] != 0.0, slope, 0.0)
+            slopes[argument] = slopes[argument] + slope if argument in slopes else slope
+            if line.name in chosen or line.op in CHOICES:
+                chosen.add(argument)
     return slopes
 
 
-def _parts(line: Line, values: dict[Any, Any]) -> list[tuple[str, Any]]:
-    """The arguments of a line that have a derivative, and the line's derivative by each."""
-    given = [values.get(a, a) for a in line.args]
-    parts = DERIVATIVES[line.op](values[line.name], *given)
+def _parts(line: Line, slope: Any, values: dict[Any, Any]) -> list[tuple[str, Any]]:
+    """The arguments of a line that have a derivative, and what a slope at the line makes of each."""
+    parts = DERIVATIVES[line.op](slope, values[line.name], *(values.get(a, a) for a in line.args))
     return [(a, part()) for a, part in zip(line.args, parts, strict=True) if isinstance(a, str) and part]
 
 
@@ -81,34 +87,66 @@ def _times(a: Any, b: Any) -> Any:
     if isinstance(a, float) and a in (1.0, -1.0):
         a, b = b, a
     if isinstance(b, float) and b in (1.0, -1.0):
-        return a if b == 1.0 else -a
-    return a * b
+        return a if b == 1.0 else apply("neg", a)
+    return apply("mul", a, b)
 
 
-def _chosen(condition: str) -> Callable[..., Any]:
-    def parts(result: Any, a: Any, b: Any) -> tuple[Callable[[], Any], ...]:
-        taken = apply(condition, a, b)
-        return lambda: where(taken, 1.0, 0.0), lambda: where(taken, 0.0, 1.0)
+def _pow(slope: Any, result: Any, a: Any, b: Any) -> tuple[Callable[[], Any] | None, ...]:
+    """By the base: nothing where the exponent is 0. By the exponent: nothing where the power is 0, as that of 0 is."""
+
+    def by_base() -> Any:
+        part = _times(slope, _times(b, _power(a, apply("sub", b, 1.0))))
+        return part if isinstance(b, float) else where(b != 0.0, part, 0.0)
+
+    def by_exponent() -> Any:
+        factor = log(a)
+        part = _times(slope, _times(result, factor))
+        return part if isinstance(factor, float) and math.isfinite(factor) else where(result != 0.0, part, 0.0)
+
+    return None if isinstance(b, float) and b == 0 else by_base, by_exponent
+
+
+def _power(a: Any, exponent: Any) -> Any:
+    whole = isinstance(exponent, float) and exponent in (1.0, 2.0, 3.0, 4.0)
+    return a if whole and exponent == 1.0 else a ** (int(exponent) if whole else exponent)
+
+
+def _div(slope: Any, result: Any, a: Any, b: Any) -> tuple[Callable[[], Any], ...]:
+    share = functools.cache(lambda: apply("div", slope, b))
+    return share, lambda: apply("neg", _times(share(), result))
+
+
+def _choice(not_first: str, not_second: str) -> Callable[..., Any]:
+    """Of a maximum or minimum: where one of the two is NaN neither condition holds, and so both slopes are kept."""
+
+    def parts(slope: Any, result: Any, a: Any, b: Any) -> tuple[Callable[[], Any], ...]:
+        return (
+            lambda: where(apply(not_first, a, b), 0.0, slope),
+            lambda: where(apply(not_second, a, b), 0.0, slope),
+        )
 
     return parts
 
 
-# For a result and its arguments the derivative by each argument, as functions, since not all are wanted.
+CHOICES = ("where", "maximum", "minimum")
+LINEAR = ("add", "sub", "neg", *CHOICES)  # a slope of 0 at the result is one of 0 at the arguments, whatever these are
+
+# For a slope, the result and its arguments what is handed on to each argument, as functions, since not all are wanted.
 DERIVATIVES: dict[str, Callable[..., tuple[Callable[[], Any] | None, ...]]] = {
-    "add": lambda r, a, b: (lambda: 1.0, lambda: 1.0),
-    "sub": lambda r, a, b: (lambda: 1.0, lambda: -1.0),
-    "mul": lambda r, a, b: (lambda: b, lambda: a),
-    "div": lambda r, a, b: (lambda: 1.0 / b, lambda: -r / b),
-    "neg": lambda r, a: (lambda: -1.0,),
-    "pow": lambda r, a, b: (lambda: b * a ** (b - 1.0), lambda: r * log(a)),
-    "sqrt": lambda r, a: (lambda: 0.5 / r,),
-    "exp": lambda r, a: (lambda: r,),
-    "log": lambda r, a: (lambda: 1.0 / a,),
-    "sin": lambda r, a: (lambda: cos(a),),
-    "cos": lambda r, a: (lambda: -sin(a),),
-    "abs": lambda r, a: (lambda: sign(a),),
-    "sign": lambda r, a: (None,),
-    "maximum": _chosen("gt"),
-    "minimum": _chosen("lt"),
-    "where": lambda r, c, a, b: (None, lambda: where(c, 1.0, 0.0), lambda: where(c, 0.0, 1.0)),
+    "add": lambda s, r, a, b: (lambda: s, lambda: s),
+    "sub": lambda s, r, a, b: (lambda: s, lambda: apply("neg", s)),
+    "mul": lambda s, r, a, b: (lambda: _times(s, b), lambda: _times(s, a)),
+    "div": _div,
+    "neg": lambda s, r, a: (lambda: apply("neg", s),),
+    "pow": _pow,
+    "sqrt": lambda s, r, a: (lambda: apply("div", _times(s, 0.5), r),),
+    "exp": lambda s, r, a: (lambda: _times(s, r),),
+    "log": lambda s, r, a: (lambda: apply("div", s, a),),
+    "sin": lambda s, r, a: (lambda: _times(s, cos(a)),),
+    "cos": lambda s, r, a: (lambda: apply("neg", _times(s, sin(a))),),
+    "abs": lambda s, r, a: (lambda: _times(s, sign(a)),),
+    "sign": lambda s, r, a: (None,),
+    "maximum": _choice("le", "gt"),
+    "minimum": _choice("ge", "lt"),
+    "where": lambda s, r, c, a, b: (None, lambda: where(c, s, 0.0), lambda: where(c, 0.0, s)),
 }

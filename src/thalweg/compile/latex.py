@@ -39,9 +39,31 @@ class Text:
     binding: int = ATOM
     cases: tuple[str, ...] = ()
 
+    def marked(self, name: str) -> Text:
+        """The same expression under a name, by which a page finds it; cases have a name for each row instead."""
+        return Text(rf"\class{{{name}}}{{{self.latex}}}", self.binding) if name and not self.cases else self
+
     def at_least(self, binding: int) -> str:
         """The source, in parentheses if it holds less tightly than `binding`."""
         return self.latex if self.binding >= binding else rf"\left({self.latex}\right)"
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One equation of a program.
+
+    Attributes:
+        name: The line, or the number, whose value it states.
+        left: The symbol of that value.
+        right: What it is computed from.
+    """
+
+    name: Argument
+    left: str
+    right: str
+
+
+Mark = Callable[[Line, int], str]  # how to name an operand of a line, by its place; "" for not at all
 
 
 def source(program: Program) -> str:
@@ -66,19 +88,40 @@ def equations(program: Program) -> list[tuple[str, str]]:
     Raises:
         FormulaError: If the program uses an operation that has no spelling here.
     """
+    return [(each.left, each.right) for each in named_equations(program)]
+
+
+def named_equations(program: Program, mark: Mark | None = None) -> list[Equation]:
+    r"""Every equation, in the author's order, with operands wrapped as `\class{NAME}{...}` where they are marked.
+
+    Args:
+        program: A traced rule or surface.
+        mark: Names an operand that a page wants to find.
+
+    Raises:
+        FormulaError: If the program uses an operation that has no spelling here.
+
+    Example:
+        >>> from thalweg.compile.trace import trace
+        >>> from thalweg.rules import RULES
+        >>> first, _ = named_equations(trace(RULES["momentum"]), lambda line, place: f"{line.op}-{place}")
+        >>> first.name, first.right
+        ('v_new', '\\class{add-0}{\\class{mul-0}{\\rho}\\,\\class{mul-1}{v_{t-1}}} + \\class{add-1}{g_t}')
+    """
     known = {name: Text(latex) for name, latex in symbols(program).items()}
     unnamed: dict[Argument, Line] = {}
     found = []
     for line in (*program.scalars, *program.body):
+        spelled = _spell(program, line, known, unnamed, mark)
         if line.name in program.named:
-            found.append((known[line.name].latex, _spell(program, line, known, unnamed).latex))
+            found.append(Equation(line.name, known[line.name].latex, spelled.latex))
         else:
             unnamed[line.name] = line
-            known[line.name] = _spell(program, line, known, unnamed)
+            known[line.name] = spelled
     for target, output in zip(program.targets, program.outputs, strict=True):
         left, right = _new(program, target), _text(output, known).latex
         if left != right:
-            found.append((left, right))
+            found.append(Equation(output, left, right))
     return found
 
 
@@ -92,8 +135,9 @@ def symbols(program: Program) -> dict[str, str]:
         >>> names["m"], names["m_new"], names["m_hat"], names["beta1"]
         ('m_{t-1}', 'm_t', '\\hat{m}_t', '\\beta_1')
     """
+    now, before = ("", "") if _is_surface(program) else ("t", "t-1")
     names = {"t": "t"} | {hyper: _symbol(program, hyper) for hyper in program.hyper}
-    names |= {old: _symbol(program, old, "t" if old == "g" else "t-1") for old in _old(program)}
+    names |= {old: _symbol(program, old, now if old == "g" else before) for old in _old(program)}
     times = Counter(names.keys())
     outputs = dict(zip(program.targets, program.outputs, strict=True))
     for line in (*program.scalars, *program.body):
@@ -101,7 +145,7 @@ def symbols(program: Program) -> dict[str, str]:
         if outputs.get(base) == line.name:
             names[line.name] = _new(program, base)
         elif line.name in program.named:
-            names[line.name] = _symbol(program, base, "t", times[base])
+            names[line.name] = _symbol(program, base, now, times[base])
             times[base] += 1
     return names
 
@@ -111,8 +155,15 @@ def _old(program: Program) -> tuple[str, ...]:
     return (*program.inputs, *program.scalar_state)
 
 
+def _is_surface(program: Program) -> bool:
+    """Whether it is a function of the plane, which knows no time."""
+    return program.targets[0] == "f"
+
+
 def _new(program: Program, target: str) -> str:
     """The symbol of a new value; the point at which a rule wants its gradient is not a new x, and gets a tilde."""
+    if _is_surface(program):
+        return rf"{_symbol(program, target)}\left(x, y\right)" if target == "f" else _symbol(program, target)
     return _symbol(program, target, "t", 0 if "g" in program.inputs else 1)
 
 
@@ -139,6 +190,8 @@ def _text(argument: Argument, known: dict[str, Text]) -> Text:
 def _number(value: float) -> Text:
     if not math.isfinite(value):
         return Text(r"-\infty", NEGATIVE) if value < 0 else Text(r"\infty" if value > 0 else r"\mathrm{nan}")
+    if by_pi := _by_pi(value):
+        return by_pi
     digits, _, exponent = repr(int(value) if value.is_integer() and abs(value) < 1e15 else value).partition("e")
     if not exponent:
         return Text(digits, ATOM if value >= 0 else NEGATIVE)
@@ -146,7 +199,21 @@ def _number(value: float) -> Text:
     return Text(f"{factor}10^{{{int(exponent)}}}", PRODUCT if value >= 0 else NEGATIVE)
 
 
-def _spell(program: Program, line: Line, known: dict[str, Text], unnamed: dict[Argument, Line]) -> Text:
+def _by_pi(value: float) -> Text | None:
+    """A number that no short decimal is, as a short one times or over a power of pi, where it is that."""
+    if len(repr(value)) < 16:
+        return None
+    for pi, power in ((r"\pi", math.pi), (r"\pi^{2}", math.pi**2)):
+        for factor, form in ((value / power, r"{}\,{}"), (value * power, r"\frac{{{}}}{{{}}}")):
+            short = f"{factor:.4g}"
+            if "e" not in short and abs(float(short) - factor) <= 1e-15 * abs(factor):
+                return Text(form.format(short, pi).removeprefix(r"1\,"), PRODUCT if value > 0 else NEGATIVE)
+    return None
+
+
+def _spell(
+    program: Program, line: Line, known: dict[str, Text], unnamed: dict[Argument, Line], mark: Mark | None
+) -> Text:
     if line.op not in SPELLING:
         raise FormulaError(
             f"rule '{program.name}' uses '{line.op}', which the backend 'latex' cannot spell: add it to its table"
@@ -154,7 +221,10 @@ def _spell(program: Program, line: Line, known: dict[str, Text], unnamed: dict[A
     base, exponent = _power(line, unnamed)
     if exponent > 1:
         return Text(f"{_text(base, known).at_least(ATOM)}^{{{exponent}}}", POWER)
-    return SPELLING[line.op](*(_text(argument, known) for argument in line.args))
+    operands = [_text(argument, known) for argument in line.args]
+    if mark:
+        operands = [each.marked(mark(line, place)) for place, each in enumerate(operands)]
+    return SPELLING[line.op](*operands)
 
 
 def _power(line: Line, unnamed: dict[Argument, Line]) -> tuple[Argument, int]:
@@ -182,7 +252,7 @@ def _function(name: str) -> Callable[..., Text]:
 
 def _product(a: Text, b: Text) -> Text:
     second = b.at_least(PRODUCT)
-    between = r" \cdot " if second[0].isdigit() else r"\,"
+    between = r" \cdot " if re.match(r"(\\class\{[^{}]*\}\{)*\d", second) else r"\,"
     return Text(f"{a.at_least(NEGATIVE)}{between}{second}", NEGATIVE if a.binding == NEGATIVE else PRODUCT)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import Any
@@ -16,7 +16,7 @@ from thalweg.formula import Expr
 Symbols = dict[str, Expr]
 
 
-_NOT_AUTHORS = ("thalweg.formula", "thalweg.compile")
+_NOT_AUTHORS = ("thalweg.formula", "thalweg.compile", "thalweg.surfaces.parsed")
 
 
 def named_values(formula: Callable[[Symbols], Any], symbols: Symbols) -> tuple[Any, dict[int, str]]:
@@ -47,7 +47,9 @@ def check_result(owner: str, target: str, value: Any) -> None:
     condition = isinstance(value, Expr) and value.op in COMPARISONS
     if condition or not isinstance(value, (Expr, int, float)):
         kind = "comparison" if condition else type(value).__name__
-        raise FormulaError(f"{owner} must return a formula for {target}, got a {kind}: return an expression or a number")
+        raise FormulaError(
+            f"{owner} must return a formula for {target}, got a {kind}: return an expression or a number"
+        )
 
 
 def _reachable(results: tuple[Any, ...]) -> list[Expr]:
@@ -96,6 +98,7 @@ def numbered(
     given = {keys[id(e)]: names[id(e)] for e in reversed(ordered) if id(e) in names}
     labels: dict[str | int, Argument] = {}
     blocks: dict[bool, list[Line]] = {False: [], True: []}
+    free = {prefix: map(f"{prefix}{{}}".format, itertools.count(1)) for prefix in "as"}
     for expr in ordered:
         key = keys[id(expr)]
         if key in labels:
@@ -104,19 +107,17 @@ def numbered(
             labels[key] = expr.args[0] if expr.op == "const" else expr.op
             continue
         _check_line(owner, expr, allowed)
-        labels[key] = _fresh(given.get(key), "a" if expr.varies else "s", taken)
+        labels[key] = _fresh(given.get(key), free["a" if expr.varies else "s"], taken)
         arguments = tuple(labels[keys[id(a)]] for a in expr.args)
         blocks[expr.varies].append(Line(str(labels[key]), expr.op, arguments))
     return tuple(blocks[False]), tuple(blocks[True]), {i: labels[k] for i, k in keys.items()}
 
 
-def _fresh(given: str | None, prefix: str, used: set[str]) -> str:
-    """A name not used before: the author's, the author's with `_new` for a reassigned one, or a number."""
-    candidates = itertools.chain(
-        (given, f"{given}_new") if given else (),
-        (f"{given}_new{number}" if given else f"{prefix}{number}" for number in itertools.count(2 if given else 1)),
-    )
-    name = next(c for c in candidates if c not in used)
+def _fresh(given: str | None, free: Iterable[str], used: set[str]) -> str:
+    """A name not used before: the author's, the author's with `_new` for a reassigned one, or the next one free."""
+    if given:
+        free = itertools.chain((given, f"{given}_new"), (f"{given}_new{number}" for number in itertools.count(2)))
+    name = next(candidate for candidate in free if candidate not in used)
     used.add(name)
     return name
 

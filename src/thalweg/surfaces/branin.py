@@ -13,8 +13,8 @@ from thalweg.formula.surface import surface
     "Branin 1972; Dixon & Szegö 1978",
     minima=((-math.pi, 12.275), (math.pi, 2.275), (3 * math.pi, 2.475)),
     window=((-5.0, 10.0), (0.0, 15.0)),
-    starts=((2.5, 12.5), (6.0, 13.0), (-4.0, 2.0)),
-    rates=(0.01, 0.5),
+    starts=((6.0, 14.0), (2.5, 12.5), (-4.0, 2.0)),
+    rates=(0.015, 0.4),
     steps=150,
     teaches="Which of the three minima a run finds is decided by its rule and its learning rate, not by their depth.",
 )

@@ -11,10 +11,10 @@ from thalweg.formula.surface import surface
     minima=((0.0, 0.0),),
     window=((-5.0, 5.0), (-4.0, 4.0)),
     starts=((-4.0, 2.5), (4.5, 0.5), (-1.0, -3.5)),
-    rates=(0.5, 0.1),
+    rates=(0.15, 0.1),
     steps=200,
-    teaches="Where gradients vanish a step in proportion to them vanishes too; rules that divide by the gradient's size "
-    "walk across the plateau at full speed.",
+    teaches="Where gradients vanish SGD all but stands still; momentum adds up what little there is; AdaGrad, "
+    "RMSProp and Adam divide by the gradient's size and walk across the plateau at full speed.",
 )
 def plateau(x, y):
     r = x**2 + 4 * y**2

@@ -13,8 +13,8 @@ from thalweg.formula.surface import surface
     starts=((-0.5, 1.5), (-1.5, 2.0), (-1.2, 1.0)),
     rates=(0.0005, 0.05),
     steps=400,
-    teaches="Every rule is in the valley within a few steps; along its floor the gradient is small and turns, "
-    "and there they part.",
+    teaches="Every rule finds the valley; along its floor the gradient is small and turns, and there they part: "
+    "what gathers speed comes far.",
 )
 def rosenbrock(x, y):
     return (1 - x) ** 2 + 100 * (y - x**2) ** 2

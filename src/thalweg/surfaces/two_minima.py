@@ -9,10 +9,10 @@ from thalweg.formula.surface import surface
 
 @surface(
     "two Gaussian wells in a quadratic bowl",
-    minima=((-1.4778145877433235, 0.0),),
+    minima=((-1.4778145892083079, 0.0),),
     window=((-3.0, 3.0), (-2.0, 2.0)),
-    starts=((2.6, 1.2), (1.9, -1.0), (0.3, 1.5)),
-    rates=(0.1, 0.05),
+    starts=((2.6, 0.5), (1.9, -1.0), (0.3, 1.5)),
+    rates=(0.3, 0.05),
     steps=200,
     teaches="A run that slows down in the near, shallow well stays there; what still has momentum crosses the flat "
     "region and finds the deep one.",

@@ -1,0 +1,111 @@
+"""What stands around a picture that moves: title, step, and the key to its lines, with what became of each."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from thalweg.draw.contours import INK, QUIET
+from thalweg.draw.labels import entry_of
+from thalweg.draw.page import MARGIN, described
+from thalweg.draw.scene import Descent, Scene
+from thalweg.draw.strand import Counter, Remark
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+WIDTH = 9.6  # of the picture, in inches
+DOTS_PER_INCH = 100
+SIZE = 9.0  # of the key's letters, in points
+LETTER = 0.54 * SIZE / 72  # about the width of one, in inches
+ROW = 0.21  # of the key, in inches
+SAMPLE = 0.38  # length of a line's sample, in inches
+NOTE = "#a02020"
+TITLE, SMALLEST, LONG = 16.0, 9.0, 55  # sizes of the title in points, and the letters that fit at the first of them
+HEAD = 0.95  # height of the title and what stands below it, in inches
+
+
+def sheet(height: float) -> Figure:
+    """An empty picture of a height in inches, of an even number of dots, as films want it."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, 2 * round(height * DOTS_PER_INCH / 2) / DOTS_PER_INCH), dpi=DOTS_PER_INCH)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def head(figure: Figure, scene: Scene) -> Counter:
+    """Draw title and settings, and give the text that counts the steps."""
+    title, tall = scene.title, figure.get_figheight()
+    size = min(max(TITLE * LONG / len(title), SMALLEST), TITLE)
+    _text(figure, MARGIN, tall - 0.38, title, INK, size, weight="bold")
+    _text(figure, MARGIN, tall - 0.68, "; ".join(filter(None, (described(scene), scene.remark))), QUIET, 10.0)
+    return Counter(_text(figure, WIDTH - MARGIN, tall - 0.38, "", INK, 11.0, ha="right"), scene.steps)
+
+
+def key(figure: Figure, scene: Scene) -> list[Remark]:
+    """Draw the key to the lines at the foot of a figure, in columns that are read downwards.
+
+    Args:
+        figure: Where to.
+        scene: Whose lines.
+
+    Returns:
+        What became of descents, which an animation shows when it happens.
+    """
+    columns = _columns(scene)
+    rows = -(-len(scene.descents) // columns)
+    remarks = []
+    for place, descent in enumerate(scene.descents):
+        column, row = divmod(place, rows)
+        left = MARGIN + (WIDTH - 2 * MARGIN) * column / columns
+        remarks += _row(figure, descent, left, key_height(scene) - (row + 0.5) * ROW)
+    return remarks
+
+
+def key_height(scene: Scene) -> float:
+    """How much room the key takes at the foot, in inches."""
+    return 0.15 + ROW * -(-len(scene.descents) // _columns(scene))
+
+
+def step_of(note: str) -> int:
+    """The step that a note of a descent names.
+
+    Example:
+        >>> step_of("left the window at step 12")
+        12
+    """
+    return int(re.findall(r"\d+", note)[-1])
+
+
+def _columns(scene: Scene) -> int:
+    """How many descents stand side by side: up to three, if there is room for the longest."""
+    longest = max((len(entry_of(descent)) for descent in scene.descents), default=1) * LETTER + SAMPLE + 0.15
+    return max(1, min(3, int((WIDTH - 2 * MARGIN) / longest), len(scene.descents)))
+
+
+def _row(figure: Figure, descent: Descent, x: float, y: float) -> list[Remark]:
+    """Draw a line's sample, its name and its settings, and give what became of it."""
+    from matplotlib.lines import Line2D
+
+    tall, look = figure.get_figheight(), {"color": descent.colour, "linestyle": descent.dash, "linewidth": 2.2}
+    figure.add_artist(Line2D([x / WIDTH, (x + SAMPLE) / WIDTH], [y / tall, y / tall], **look))
+    settings = "" if descent.contender.label.endswith(descent.contender.settings) else descent.contender.settings
+    x += SAMPLE + 0.08
+    for text, colour in ((descent.contender.label, INK), (settings, QUIET)):
+        x = _end(figure, _text(figure, x, y, text, colour, SIZE)) + 0.08 if text else x
+    if not descent.note:
+        return []
+    return [Remark(_text(figure, x + 0.02, y, descent.note, NOTE, SIZE), step_of(descent.note))]
+
+
+def _text(figure: Figure, x: float, y: float, text: str, colour: str, size: float, **look: str) -> Text:
+    """Text at a place in inches; a dollar sign is a dollar sign."""
+    place = x / WIDTH, y / figure.get_figheight()
+    return figure.text(*place, text, size=size, va="center_baseline", color=colour, parse_math=False, **look)  # type: ignore
+
+
+def _end(figure: Figure, text: Text) -> float:
+    return text.get_window_extent().x1 / figure.dpi
