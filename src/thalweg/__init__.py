@@ -13,11 +13,12 @@ import importlib
 from typing import Any
 
 from thalweg.errors import FormulaError, InputError
-from thalweg.formula import Rule, rule
+from thalweg.formula import Rule, Surface, rule, surface
 from thalweg.rules import RULES
+from thalweg.surfaces import SURFACES
 from thalweg.version import __version__
 
-__all__ = ["RULES", "FormulaError", "InputError", "Rule", "__version__", "rule"]
+__all__ = ["RULES", "SURFACES", "FormulaError", "InputError", "Rule", "Surface", "__version__", "rule", "surface"]
 
 # By its name: where it is, what it is there (None for the module itself), and the extra that it needs.
 _LAZY = {

@@ -1,9 +1,10 @@
-"""`@surface`: a function of two variables to descend, in the formula language, and what a picture of it needs to know."""
+"""`@surface`: a function of two variables to descend, in the formula language, and what a picture needs to know."""
 
 from __future__ import annotations
 
 import inspect
 import math
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -66,7 +67,8 @@ class Surface:
 
         Args:
             noise: Standard deviation of what is added to each component.
-            seed: Runs with the same seed, from whatever start, meet noise of their own in every step, the same each time.
+            seed: Runs with the same seed, from whatever start, meet noise of their own in every step, the same each
+                time.
 
         Raises:
             InputError: If the noise is no finite number of at least 0, or the seed no whole number from 0 to 2**32 - 1.
@@ -101,7 +103,7 @@ def surface(
 
     Raises:
         FormulaError: If the function does not take exactly x and y.
-        InputError: If the window has no size, or a start lies outside it.
+        InputError: If the window has no size, there is no start or one outside it, or another fact is none.
     """
 
     def declare(formula: Callable[[Any, Any], Any]) -> Surface:
@@ -110,11 +112,47 @@ def surface(
             raise FormulaError(
                 f"surface '{formula.__name__}' must take (x, y), got ({', '.join(names)}): a picture has two dimensions"
             )
+        _check_facts(formula.__name__, minima, starts, rates, steps)
         check_window(window, starts)
-        ends = tuple((float(low), float(high)) for low, high in window)
-        return Surface(formula, formula.__name__, minima, ends, starts, rates, steps, teaches, source)  # type: ignore[arg-type]
+        return Surface(
+            formula,
+            formula.__name__,
+            minima=_floats(minima),
+            window=_floats(window),  # type: ignore[arg-type]
+            starts=_floats(starts),
+            rates=rates,
+            steps=steps,
+            teaches=teaches,
+            source=source,
+        )
 
     return declare
+
+
+def _floats(points: tuple[Point, ...]) -> tuple[Point, ...]:
+    return tuple((float(a), float(b)) for a, b in points)
+
+
+def _is_pair(value: Any) -> bool:
+    def is_number(v: Any) -> bool:
+        return isinstance(v, numbers.Real) and not isinstance(v, bool)
+
+    return isinstance(value, (tuple, list)) and len(value) == 2 and all(map(is_number, value))
+
+
+def _check_facts(
+    name: str, minima: tuple[Point, ...], starts: tuple[Point, ...], rates: tuple[float, float], steps: int
+) -> None:
+    """Refuse what is declared of a surface and is no point, no rate or no number of steps."""
+    for what, points in (("minima", minima), ("starts", starts)):
+        if not isinstance(points, (tuple, list)) or not all(map(_is_pair, points)):
+            raise InputError(f"surface '{name}' expects {what} such as ((0.0, 1.0),), got {points!r}: give pairs")
+    if not starts:
+        raise InputError(f"surface '{name}' expects a start at least, got none: say where descents begin")
+    if not _is_pair(rates) or not all(0 < rate < math.inf for rate in rates):
+        raise InputError(f"surface '{name}' expects two finite rates above 0, got {rates!r}: give such numbers")
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise InputError(f"surface '{name}' expects at least 1 step, got {steps!r}: give a whole number")
 
 
 def check_window(window: tuple[Point, Point], starts: tuple[Point, ...]) -> None:
@@ -128,6 +166,8 @@ def check_window(window: tuple[Point, Point], starts: tuple[Point, ...]) -> None
         Traceback (most recent call last):
         thalweg.errors.InputError: expected a window whose ends of y rise, got 2 to 2: give the lower end first
     """
+    if not isinstance(window, (tuple, list)) or len(window) != 2 or not all(map(_is_pair, window)):
+        raise InputError(f"expected a window such as ((-5, 5), (-5, 5)), got {window!r}: give both ends of x and of y")
     for axis, (low, high) in zip("xy", window, strict=True):
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise InputError(
