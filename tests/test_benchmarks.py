@@ -38,3 +38,12 @@ def test_the_page_of_peers_is_what_its_command_writes(tmp_path: Path) -> None:
         assert f"`{name}`" in written, name
     for peer in (peer for _, peer in PEERS_OF_RULES if peer.wrong):
         assert peer.wrong in written
+
+
+@pytest.mark.slow
+def test_trajectories_end_where_the_loops_of_articles_do():
+    few = ("--rates", "3", "--starts", "2", "--steps", "50", "--loops", "7", "--check")
+    command = [sys.executable, "-W", "error", str(ROOT / "benchmarks" / "trajectories.py"), *few]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.startswith("7 runs of the seven classic rules, 50 steps: at most ")
+    assert float(said.split()[-2]) < 1e-9

@@ -8,7 +8,11 @@ from thalweg.formula.numbers import NUMBERS
 
 
 def scalars(
-    program: Program, t: float, hyper: Mapping[str, Any], state: Mapping[str, Any] | None = None
+    program: Program,
+    t: float,
+    hyper: Mapping[str, Any],
+    state: Mapping[str, Any] | None = None,
+    operations: Mapping[str, Callable] = NUMBERS,
 ) -> dict[str, Any]:
     """The values computed once per step, in float64: `t`, hyperparameters, scalar state and the scalar lines.
 
@@ -17,6 +21,7 @@ def scalars(
         t: The step number, from 1.
         hyper: A number for each hyperparameter.
         state: For each scalar state its old value; `new_scalar_state` finds the new ones in the result.
+        operations: What performs the lines; on plain numbers where nothing is said.
 
     Example:
         >>> from thalweg.compile.trace import trace
@@ -26,7 +31,7 @@ def scalars(
         (0.9, 0.1)
     """
     values = {"t": float(t), **hyper, **(state or {})}
-    return walk(program.scalars, NUMBERS, values)
+    return walk(program.scalars, operations, values)
 
 
 def new_scalar_state(program: Program, values: Mapping[str, Any]) -> dict[str, Any]:

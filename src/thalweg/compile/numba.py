@@ -252,7 +252,7 @@ def compiled(program: Program, storage: Storage) -> Kernel:
         program: A traced rule.
         storage: How its arrays are stored.
     """
-    return _kernel(
+    return kernel_of(
         program.identifier, source(program, storage), storage.arrays(program), storage.itemsizes, program.used_scalars
     )
 
@@ -260,12 +260,13 @@ def compiled(program: Program, storage: Storage) -> Kernel:
 @functools.cache
 def reduction(name: str, dtype: str) -> Kernel:
     """The kernel of one of `REDUCTIONS` for gradients of a type."""
-    return _kernel(name, reduction_source(name, dtype), ("g",), Storage((dtype,)).itemsizes, ())
+    return kernel_of(name, reduction_source(name, dtype), ("g",), Storage((dtype,)).itemsizes, ())
 
 
-def _kernel(
-    name: str, text: str, arrays: tuple[str, ...], itemsizes: tuple[int, ...], scalars: tuple[str, ...]
+def kernel_of(
+    name: str, text: str, arrays: tuple[str, ...] = (), itemsizes: tuple[int, ...] = (), scalars: tuple[str, ...] = ()
 ) -> Kernel:
+    """The kernel of a source: a module with a cfunc of that name."""
     key = "\n".join((_compiler(), text))
     found = objects.code(key, lambda: objects.object_of(_function(name, text)))
     call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(found.address)
@@ -276,8 +277,8 @@ def _kernel(
 def _compiler() -> str:
     """What else decides a kernel's code, the machine apart: Numba and its settings, LLVM's options, our own LLVM."""
     settings = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith("NUMBA_"))
-    job = Path(__file__).with_name("job.py").read_text(encoding="utf-8")
-    return "\n".join((f"numba {importlib.metadata.version('numba')}", *settings, *LLVM_OPTIONS, job))
+    own = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("job.py", "intrinsics.py")]
+    return "\n".join((f"numba {importlib.metadata.version('numba')}", *settings, *LLVM_OPTIONS, *own))
 
 
 def _function(name: str, text: str) -> Any:

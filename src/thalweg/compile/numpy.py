@@ -14,6 +14,7 @@ import numpy as np
 from thalweg.compile.evaluate import evaluate, new_scalar_state, scalars
 from thalweg.compile.program import Program
 from thalweg.compile.source import INFIX, block, render
+from thalweg.formula.numbers import NUMBERS
 
 
 def _maximum(a: Any, b: Any) -> Any:
@@ -102,11 +103,34 @@ FLUSHING: dict[str, Callable] = OPERATIONS | {
 }
 
 
+def _then_flushed(function: Callable) -> Callable:
+    return lambda *given: flushed(function(*given))
+
+
+FLUSHING_ELEMENTARY = FLUSHING | {op: _then_flushed(ELEMENTARY[op]) for op in ("pow", "exp", "log", "sin", "cos")}
+
+
+# On arrays too what `NUMBERS` computes: these functions must not be NumPy's, which differ in the last bit.
+_NUMBER_BY_NUMBER = {
+    op: (lambda apply: lambda *given: np.asarray(apply(*given), np.float64))(np.frompyfunc(NUMBERS[op], arity, 1))
+    for op, arity in (("pow", 2), ("exp", 1), ("log", 1), ("sin", 1), ("cos", 1))
+}
+
+
+def _per_run(op: str) -> Callable:
+    """An operation of the lines once per step, on numbers, or on arrays with a number for each run."""
+    on_numbers, on_arrays = NUMBERS[op], (OPERATIONS | _NUMBER_BY_NUMBER)[op]
+    return lambda *given: (on_arrays if any(isinstance(a, np.ndarray) for a in given) else on_numbers)(*given)
+
+
+PER_RUN: dict[str, Callable] = {op: _per_run(op) for op in NUMBERS}
+
+
 def step(
     program: Program,
     arrays: Mapping[str, Any],
     t: float,
-    hyper: Mapping[str, float],
+    hyper: Mapping[str, Any],
     flush: bool = True,
 ) -> tuple[Any, ...]:
     """One step of a program: the new x, then the new state.
@@ -114,14 +138,16 @@ def step(
     Args:
         program: A traced rule.
         arrays: For each of `program.inputs` an array, all of one shape and one float dtype; for each scalar state a
-            number.
+            number, or an array as in `hyper`.
         t: The step number, from 1.
-        hyper: A number for each hyperparameter.
+        hyper: A number for each hyperparameter, or a float64 array of numbers that broadcasts against the arrays: each
+            element then gets what it would get alone.
         flush: Whether subnormal numbers are zero in what is read, in every operation on arrays and in the results.
 
     Returns:
-        In the order of `program.targets` new arrays of the same shape and dtype, and for a scalar state a float, which
-        is neither rounded to that dtype nor flushed; the arguments are left as they are.
+        In the order of `program.targets` new arrays of the same shape and dtype, and for a scalar state a float (an
+        array where hyperparameters are), which is neither rounded to that dtype nor flushed; the arguments are left as
+        they are.
 
     Example:
         >>> from thalweg.compile.trace import trace
@@ -133,8 +159,10 @@ def step(
     """
     dtype, operations = arrays["x"].dtype, FLUSHING if flush else OPERATIONS
     with np.errstate(all="ignore"):
-        once = scalars(program, t, hyper, {s: float(arrays[s]) for s in program.scalar_state})
-        values: dict[str, Any] = {name: converted(float(value), dtype, flush) for name, value in once.items()}
+        state = {s: _number_or_array(arrays[s]) for s in program.scalar_state}
+        differ = any(isinstance(value, np.ndarray) for value in (*hyper.values(), *state.values()))
+        once = scalars(program, t, hyper, state, PER_RUN if differ else NUMBERS)
+        values: dict[str, Any] = {n: converted(_number_or_array(v), dtype, flush) for n, v in once.items()}
         values |= {name: converted(arrays[name], dtype, flush) for name in program.inputs}
         constant = (lambda number: flushed(dtype.type(number))) if flush else dtype.type
         new = dict(zip(program.targets, evaluate(program, operations, values, constant), strict=True))
@@ -142,13 +170,18 @@ def step(
         return tuple((new | new_scalar_state(program, once)).values())
 
 
-def values(program: Program, x: Any, y: Any) -> tuple[Any, ...]:
+def _number_or_array(value: Any) -> Any:
+    return value.astype(np.float64, copy=False) if isinstance(value, np.ndarray) else float(value)
+
+
+def values(program: Program, x: Any, y: Any, flush: bool = False) -> tuple[Any, ...]:
     """What a program of a surface gives at points.
 
     Args:
         program: A traced surface, or its gradient.
         x: Coordinates, an array of any shape, float64.
         y: The other ones, of the same shape.
+        flush: Whether subnormal numbers are zero, as in `step`.
 
     Returns:
         For each of the program's targets an array of that shape.
@@ -160,7 +193,12 @@ def values(program: Program, x: Any, y: Any) -> tuple[Any, ...]:
         (array([1., 3.]), array([2., 4.]), array([-0., -2.]))
     """
     with np.errstate(all="ignore"):
-        found = evaluate(program, ELEMENTARY, {"x": x, "y": y}, np.float64)
+        if flush:
+            x, y = flushed(np.asarray(x, np.float64)), flushed(np.asarray(y, np.float64))
+            constant: Callable = lambda number: flushed(np.float64(number))  # noqa: E731
+            found = evaluate(program, FLUSHING_ELEMENTARY, {"x": x, "y": y}, constant)
+        else:
+            found = evaluate(program, ELEMENTARY, {"x": x, "y": y}, np.float64)
     return tuple(np.broadcast_to(np.asarray(each, np.float64), np.shape(x)) for each in found)
 
 

@@ -42,8 +42,10 @@ _MATHEMATICS = """
 acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs floor fma fmax fmin
 fmod hypot ldexp log log10 log1p log2 nearbyint pow rint round sin sinh sqrt tan tanh tgamma trunc
 """
+# What LLVM makes of some of these where the C library has it: sine and cosine of one number, powers of ten.
+_MERGED = {"sincos", "__sincos_stret", "exp10", "__exp10"}
 C_LIBRARY = frozenset(
-    {"memcpy", "memmove", "memset", "memset_pattern16"}.union(*({f, f"{f}f"} for f in _MATHEMATICS.split()))
+    {"memcpy", "memmove", "memset", "memset_pattern16", *_MERGED}.union(*({f, f"{f}f"} for f in _MATHEMATICS.split()))
 )
 
 
