@@ -7,11 +7,19 @@ from typing import Annotated
 
 import typer
 
-from thalweg.commands import bench, catalogue, compare, port, stores
+from thalweg.commands import bench, catalogue, compare, draw, playground, port, stores
 from thalweg.errors import InputError
 from thalweg.version import __version__
 
 INTERRUPTED = 130
+# The extra that a package comes with; all others come with the lab.
+EXTRAS = {
+    "matplotlib": "draw",
+    "mpl_toolkits": "draw",
+    "PIL": "draw",
+    "latex2mathml": "draw",
+    "imageio_ffmpeg": "video",
+}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -46,6 +54,8 @@ for command in (
     stores.export,
     port.port,
     bench.bench,
+    draw.draw,
+    playground.playground,
 ):
     app.command()(command)
 
@@ -61,7 +71,8 @@ def main(arguments: list[str] | None = None) -> None:
         package = (error.name or "thalweg").partition(".")[0]
         if package == "thalweg":
             raise
-        needed = f"needs the package '{package}', which is not installed: pip install 'thalweg[lab]'"
+        extra = EXTRAS.get(package, "lab")
+        needed = f"needs the package '{package}', which is not installed: pip install 'thalweg[{extra}]'"
         print(f"thalweg: this command {needed}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
