@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ARGS ?=
 
-.PHONY: compare study test lint types tests bench clean
+.PHONY: compare study test lint types tests bench docs clean
 
 compare: $(VENV)/.lab
 	$(BIN)/thalweg compare $(ARGS)
@@ -31,6 +31,10 @@ tests: $(VENV)/.dev
 bench: $(VENV)/.lab
 	$(BIN)/thalweg bench $(ARGS)
 
+# Pages for rules, surfaces and commands, pictures and notebooks are made anew; the result is site/index.html.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 $(VENV)/.venv:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
@@ -39,9 +43,13 @@ $(VENV)/.lab: $(VENV)/.venv pyproject.toml constraints.txt
 	$(PIP) --editable '.[lab]'
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.venv pyproject.toml constraints.txt
-	$(PIP) --editable '.[dev]'
+$(VENV)/.docs: $(VENV)/.venv pyproject.toml constraints.txt
+	$(PIP) --editable '.[docs]'
 	touch $(VENV)/.lab $@
 
+$(VENV)/.dev: $(VENV)/.venv pyproject.toml constraints.txt
+	$(PIP) --editable '.[dev]'
+	touch $(VENV)/.lab $(VENV)/.docs $@
+
 clean:
-	rm -rf $(VENV) thalweg-out
+	rm -rf $(VENV) thalweg-out site .cache

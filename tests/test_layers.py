@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 import thalweg
+from thalweg.surfaces import SURFACES
 
 SOURCE = Path(thalweg.__file__).parent
 FLOORS = {
     "errors": 0,
     "version": 0,
+    "colours": 0,
     "formula": 0,
     "rules": 1,
+    "surfaces": 1,
     "schedules": 1,
     "compile": 2,
     "sweep": 3,
@@ -24,6 +27,8 @@ FLOORS = {
     "optax": 5,
     "keras": 5,
     "state": 5,
+    "draw": 5,
+    "playground": 5,
     "lab": 6,
     "bench": 6,
     "report": 7,
@@ -36,8 +41,10 @@ FLOORS = {
 OUTSIDE = {
     "errors": set(),
     "version": set(),
+    "colours": set(),
     "formula": set(),
     "rules": set(),
+    "surfaces": set(),
     "schedules": set(),
     "compile": {"numpy", "numba", "llvmlite"},
     "sweep": {"numpy"},
@@ -47,6 +54,8 @@ OUTSIDE = {
     "optax": set(),
     "keras": {"keras"},
     "state": {"numpy"},
+    "draw": {"numpy", "matplotlib", "mpl_toolkits", "PIL", "imageio_ffmpeg"},
+    "playground": {"latex2mathml"},
     "lab": {"numpy", "torch", "sklearn", "scipy", "optuna", "threadpoolctl", "gymnasium", "pyarrow"}
     | {"ray", "cloudpickle", "tensorboard", "trackio", "wandb"},
     "bench": {"numpy", "torch"},
@@ -93,10 +102,15 @@ def test_the_catalogue_and_the_folder_agree() -> None:
     assert files - {"__init__", "around", "decay", "excluded", "hyper", "peers", "setting"} == set(thalweg.RULES)
 
 
+def test_the_surfaces_and_their_folder_agree() -> None:
+    files = {path.stem for path in (SOURCE / "surfaces").glob("*.py")}
+    assert files - {"__init__", "parsed"} == set(SURFACES)
+
+
 def test_report_reads_tables_only() -> None:
     for path in (SOURCE / "report").glob("*.py"):
         own = {name for name in imports_of(path) if name.startswith("thalweg.")}
-        tables = ("thalweg.lab.table", "thalweg.lab.document", "thalweg.bench.table")
+        tables = ("thalweg.colours", "thalweg.lab.table", "thalweg.lab.document", "thalweg.bench.table")
         assert all(name.startswith(("thalweg.report", *tables)) for name in own), path
 
 
