@@ -45,7 +45,7 @@ def quasi_random(dimensions: int, count: int, seed: int) -> tuple[Place, ...]:
         >>> sorted(int(4 * place[0]) for place in quasi_random(1, 4, seed=0))
         [0, 1, 2, 3]
     """
-    import optuna
+    optuna = _optuna()
 
     space: dict[str, Any] = {str(i): optuna.distributions.FloatDistribution(0, 1) for i in range(dimensions)}
     with _quiet():
@@ -75,7 +75,7 @@ def tree_parzen(history: tuple[Seen, ...], dimensions: int, count: int, seed: in
         >>> len(set(tree_parzen(history, 1, 4, seed=0, number=1)))
         4
     """
-    import optuna
+    optuna = _optuna()
 
     space: Any = {str(i): optuna.distributions.FloatDistribution(0, 1) for i in range(dimensions)}
     with _quiet():
@@ -119,7 +119,7 @@ def _sides(trials: int, dimensions: int) -> list[int]:
 
 def _trial(seen: Seen, space: Any) -> Any:
     """A trial as Optuna keeps it: what did not finish ranks below what did, the worse the sooner it ended."""
-    import optuna
+    optuna = _optuna()
 
     complete = seen.finished and seen.loss is not None
     return optuna.trial.create_trial(
@@ -135,10 +135,18 @@ def _number(seed: int, purpose: str) -> int:
     return random.Random(f"{seed} {purpose}").getrandbits(32)
 
 
+def _optuna() -> Any:
+    """Optuna, imported without tqdm's advice to a notebook that lacks widgets: no bar of Optuna's is ever shown."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")
+        import optuna
+    return optuna
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Optuna says nothing within; outside it speaks as before, since a user may have studies of their own."""
-    import optuna
+    optuna = _optuna()
 
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
