@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 SURFACES = ("ravine", "saddle")
 BESIDE = {"After Adam": "adam", "Schedule-Free": "sgd"}  # what a family is compared to, if not its first rule
 DRAWN_FROM = ("colours.py", "compile", "draw", "formula", "frameworks/numpy.py", "rules", "surfaces", "sweep")
-VERSION = "2"  # of the layout here
-SIZE, WIDTHS, DOTS_PER_INCH, COLOURS = (8.4, 4.1), (7.0, 4.6), 150, 96
+VERSION = "3"  # of the layout here
+LEFT, RIGHT, TOP, HEIGHT, AXIS, ROW, GAP = 0.5, 0.1, 0.3, 3.0, 0.55, 0.23, 0.6  # inches
+DOTS_PER_INCH, COLOURS = 150, 96
 
 
 def section(rule: Rule) -> Iterator[str]:
@@ -58,30 +59,57 @@ def _drawn(rules: tuple[str, ...]) -> bytes:
     from thalweg.rules.setting import resolve
     from thalweg.surfaces import SURFACES as CATALOGUE
 
+    scenes = [
+        scene(CATALOGUE[name], [Contender(r, declared(CATALOGUE[name], resolve(r, {}))) for r in rules])
+        for name in SURFACES
+    ]
+    tall = TOP + HEIGHT + AXIS + ROW * len(rules)
     with style():
-        figure = Figure(figsize=SIZE, layout="constrained")
-        for axes, name in zip(figure.subplots(1, 2, width_ratios=WIDTHS), SURFACES, strict=True):
-            surface = CATALOGUE[name]
-            _panel(axes, scene(surface, [Contender(r, declared(surface, resolve(r, {}))) for r in rules]))
+        figure = Figure(figsize=(LEFT + sum(map(_width, scenes)) + GAP + RIGHT, tall))
+        left = LEFT
+        for shown in scenes:
+            _panel(figure, shown, left)
+            left += _width(shown) + GAP
+        _key(figure, scenes)
         return _with_few_colours(figure)
 
 
-def _panel(axes: Any, shown: Scene) -> None:
-    """Trajectories on a surface, and below them which is whose."""
-    from matplotlib.lines import Line2D
+def _width(shown: Scene) -> float:
+    """Of a panel, in inches, so that both are equally high."""
+    (left, right), (low, high) = shown.window
+    return HEIGHT * (right - left) / (high - low)
 
+
+def _panel(figure: Any, shown: Scene, left: float) -> None:
+    """Trajectories on a surface."""
     from thalweg.draw.contours import ground, trajectories
-    from thalweg.draw.labels import entry_of, round_step, title_of
+    from thalweg.draw.labels import round_step, title_of
 
+    wide, tall = figure.get_size_inches()
+    below = tall - TOP - HEIGHT
+    axes = figure.add_axes((left / wide, below / tall, _width(shown) / wide, HEIGHT / tall))
     every = round_step(shown.steps)
     ground(axes, shown.surface, shown.window)
     trajectories(axes, shown, every)
-    axes.set_anchor("NW")
     axes.set_title(f"{title_of(shown.surface.name)}: {shown.steps} steps, a dot every {every}", fontsize=10, loc="left")
-    lines = [Line2D([], [], color=each.colour, ls=each.dash, lw=2) for each in shown.descents]
-    entries = [entry_of(each) for each in shown.descents]
-    place = {"loc": "upper left", "bbox_to_anchor": (-0.03, -0.19), "borderaxespad": 0}
-    axes.legend(lines, entries, frameon=False, fontsize=9, **place)
+
+
+def _key(figure: Any, scenes: list[Scene]) -> None:
+    """Which line is whose, and what it ran with on either surface."""
+    from matplotlib.lines import Line2D
+
+    from thalweg.draw.labels import entry_of
+
+    wide, tall = figure.get_size_inches()
+    for row, runs in enumerate(zip(*(shown.descents for shown in scenes), strict=True)):
+        height = (tall - TOP - HEIGHT - AXIS - ROW * (row + 0.2)) / tall
+        ends = [LEFT / wide, (LEFT + 0.35) / wide]
+        figure.add_artist(Line2D(ends, [height] * 2, color=runs[0].colour, ls=runs[0].dash, lw=2))
+        told = [
+            f"{shown.surface.name}: {entry_of(run).partition('  ')[2]}" for shown, run in zip(scenes, runs, strict=True)
+        ]
+        text = f"{runs[0].contender.label}    {'    '.join(told)}"
+        figure.text((LEFT + 0.45) / wide, height, text, va="center", fontsize=9)
 
 
 def _with_few_colours(figure: Any) -> bytes:
