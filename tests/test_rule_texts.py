@@ -13,6 +13,15 @@ from thalweg.rules.peers import defaults, match
 from trajectories import EVERY_RULE
 
 PARTS = ("Why it works: ", "Source: ", "Differs from: ", "Use it when: ", "Example:\n")
+PITFALLS = "Pitfalls: "
+# Nothing to add to when not to use them, or only what the rule says that they are a form of.
+WITHOUT_PITFALLS = (
+    *("rmsprop_inside_momentum", "rmsprop_inside_nesterov"),
+    *("rmsprop_centered_momentum", "rmsprop_inside_centered_momentum"),
+    *("amsgrad_eps_hat", "amsgrad_uncorrected", "adam_eps_root", "optimistic_adam", "optimistic_adam_nesterov"),
+    *("adamax_eps_outside", "adamax_uncorrected", "radam_eps_after"),
+    *("schedule_free_adamw", "schedule_free_adam_uniform"),
+)
 
 
 def module_of(rule: Rule):
@@ -28,7 +37,26 @@ def test_the_text_has_its_parts_in_order(rule):
     places = [text.find(f"\n\n{part}") for part in PARTS]
     assert -1 not in places
     assert places == sorted(places)
-    assert re.search(r"\sNot\s", text[places[3] : places[4]]), "says when not to use it"
+    assert re.search(r"\sNot\s", text[places[3] : places[4]].partition("\n\nPitfalls: ")[0]), "says when not to use it"
+
+
+@EVERY_RULE
+def test_the_pitfalls_stand_last_before_the_example(rule):
+    """Some rules have none; the others say them in one paragraph of one to three sentences."""
+    text = inspect.getdoc(module_of(rule)) or ""
+    assert text.count(PITFALLS) == (rule.name not in WITHOUT_PITFALLS)
+    if PITFALLS in text:
+        found = text[text.index("\n\nUse it when: ") : text.index("\n\nExample:\n")].split("\n\n")
+        assert [part.partition(": ")[0] for part in found] == ["", "Use it when", "Pitfalls"]
+        assert 1 <= len(re.findall(r"\.(?=\s|$)", found[2])) <= 3
+        assert found[2].endswith(".")
+
+
+def test_no_two_rules_say_the_same_sentence_of_their_pitfalls():
+    texts = (inspect.getdoc(module_of(rule)) or "" for rule in RULES.values())
+    pitfalls = (" ".join(t.partition(f"\n\n{PITFALLS}")[2].partition("\n\n")[0].split()) for t in texts)
+    sentences = [s for pitfall in pitfalls for s in re.split(r"(?<=\.)\s", pitfall) if s]
+    assert len(sentences) == len(set(sentences)) > len(RULES) / 2
 
 
 @EVERY_RULE

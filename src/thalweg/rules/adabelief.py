@@ -12,6 +12,9 @@ beta2 .999. Optax computes this one; torch and Keras have none.
 Use it when: `adam` generalises worse than momentum and a drop-in is wanted. Not with gradients that hardly change:
 after 1000 equal ones a step is 20 lr, after 10000 it is 2300 lr, and only `eps_root` bounds it.
 
+Pitfalls: what `eps_root` piles up to, 1e-13, is a floor of 3e-7 for the denominator, not of 1e-8: noise of 1e-7 makes
+steps less than a third as long as noise of 1 does.
+
 Example:
     A gradient that the average foretold to a tenth: the step is ten times what `adam` would make of it.
 

@@ -12,6 +12,9 @@ Optax, MLX and TensorFlow 1 compute this one; Optax with no lr given climbs inst
 Use it when: nothing may be tuned. Not with a learning rate taken from another rule: leave it at 1. A larger eps speeds
 up the start.
 
+Pitfalls: nothing makes up for Keras' lr .001, as `u` does not know lr: with the defaults of Keras 10,000 equal
+gradients move a weight by .05, and with lr 1 by 50.
+
 Example:
     The first change has about the size of √(eps / (1 - rho)), whatever the gradient:
 

@@ -12,6 +12,10 @@ MLX compute this one, MLX with epsilon 1e-8.
 Use it when: features are sparse (words, categories) or the problem is convex. Not for long training of a network: the
 sum never forgets, so the steps die out, and large first gradients make all later ones small.
 
+Pitfalls: with gradients of one size the hundredth step is a tenth of the first, the 10,000th a hundredth. A first
+gradient of 100 among gradients of 1 makes all later steps shorter than that, and is more than half of `s` until step
+10,000. A warm-up does not help, as `s` does not know lr: clip the first gradients, restart `s`, or raise lr.
+
 Example:
     The same gradient four times: steps of lr times 1, 1/√2, 1/√3, 1/2.
 

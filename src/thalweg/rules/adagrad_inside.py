@@ -12,6 +12,9 @@ TensorFlow 1 is this one without an epsilon.
 Use it when: a Keras or Optax recipe must be repeated. Not when gradients are much smaller than √.1: then the start
 rules the denominator, and this is `sgd` with about three times the lr.
 
+Pitfalls: as `adagrad`, but late where gradients are small: those of .001 take 100,000 steps to add as much to the sum
+as it starts with.
+
 Example:
     A gradient of .3 adds .09 to a sum of .1; with a sum that starts at zero the step would be lr:
 

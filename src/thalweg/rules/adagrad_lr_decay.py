@@ -11,6 +11,9 @@ Use it when: a torch recipe with `lr_decay=` must be repeated. Not for a new mod
 sum of all steps stays bounded however long training lasts, so a minimum far away is never reached; `adagrad` alone
 shrinks enough.
 
+Pitfalls: at lr_decay .01 and with gradients of one size all steps that it will ever make add up to 30 lr: lr must be
+no less than a thirtieth of the way.
+
 Example:
     The second step has half the length that AdaGrad's would have:
 

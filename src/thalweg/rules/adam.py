@@ -13,6 +13,12 @@ Use it when: a network is new to you, gradients differ in scale between layers, 
 when the last tenth of a percent on an image classifier matters and momentum can be tuned, nor with L2 decay (use
 `adamw`).
 
+Pitfalls: the second moment is slow: steps grow to 5.2 lr when gradients grow tenfold (to 1.1 lr at beta2 .95: lower
+it, or clip updates, where their norm doubles, for a spike of the loss may follow), and stay under lr / 2 for 3494
+steps when gradients fall to a tenth. Gradients as small as eps make half a step: raise the scale of a tiny loss. In
+bfloat16 the moment stalls at beta2 .999, where it never falls, and stops at .25 under gradients of 1, so that steps
+are twice too long: keep it in float32.
+
 Example:
     The first step has the length of the learning rate, whatever the size of the gradient:
 

@@ -12,6 +12,8 @@ Keras has 1e-7 where torch has 1e-8. Keras and TensorFlow compute this one.
 Use it when: a Keras recipe must be repeated. Not when epsilon is meant as a floor for small gradients from the first
 step on: here that floor sinks while training goes on.
 
+Pitfalls: with the epsilon of Keras, 1e-7, gradients of 3.2e-6 already make a first step of no more than half of lr.
+
 Example:
     The first gradient is as small as epsilon, which here counts 32 times; `adam` would go half of lr:
 

@@ -11,6 +11,9 @@ gradients the first step here is 1.47 times lr, and from the ninth on it is lr t
 Use it when: an Optax recipe with `nadam` or `nesterov=True` must be repeated, or `adam` swings across a valley. Not
 without warm-up where `adam` needs one: the first steps are longer still.
 
+Pitfalls: late in training a gradient ten times as large as the rest makes a step of 2.6 lr at once, and of 1.8 lr in
+`adam`.
+
 Example:
     The first step is `1 + beta1 / (1 + beta1)` times lr:
 

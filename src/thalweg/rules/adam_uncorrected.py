@@ -11,6 +11,9 @@ Differs from: torch, Keras and Optax, which all correct (`adam`, `adam_eps_hat`)
 Use it when: a run that was made without the correction must be repeated. Not for a new one, unless lr warms up over
 the first thousand steps.
 
+Pitfalls: beta2 decides how much too long the steps are: at .9999 the twelfth is 20.7 times too long, while at .95 none
+is by more than a tenth.
+
 Example:
     The first step is 3.2 times the learning rate; `adam` would make it exactly that rate:
 

@@ -12,6 +12,8 @@ correction as well (`adamax_uncorrected`). The paper has no epsilon. torch and O
 Use it when: gradients are rare or spiky, as those of embeddings. Not when a single outlier must not count for long:
 it takes 693 steps until half of it is forgotten.
 
+Pitfalls: one gradient of 100 among gradients of 1 cuts the steps after it to .011 lr, those of `adam` to .3 lr.
+
 Example:
     A gradient of 1 is remembered, so one of .01 makes a step of a hundredth of lr, where `adam` would step 1.4 times
     lr:

@@ -13,6 +13,9 @@ one, and MLX if asked to correct; decay is .01 in torch and MLX, 1e-4 in Optax, 
 Use it when: transformers are trained, or Adam is to be regularised at all. Not with a decay tuned for L2: the two
 numbers mean different things. Biases and norms are usually left out of it.
 
+Pitfalls: decay is coupled to lr: at lr .001 and decay .01 a weight without gradients halves in 69,314 steps, and a
+schedule that lowers lr lowers its decay too. In bfloat16 no weight decays at all while `lr * decay` is below 1/512.
+
 Example:
     With no gradient, only the decay is left:
 

@@ -13,6 +13,8 @@ Optax's, 1e-8 by default there. torch and Keras have none.
 Use it when: a network is trained with large batches or needs fewer epochs than Adam. Not when memory is short: it has
 four states, twice as many as Adam.
 
+Pitfalls: with Optax's `eps_root` of 1e-8 gradients of 1e-5 make steps of a tenth of lr.
+
 Example:
     The gradient halves, and the step falls to .72 of lr at once, where that of `adam` would still be .93:
 

@@ -12,6 +12,10 @@ which may be schedules here. Optax computes this one.
 Use it when: training runs for hundreds of thousands of steps. Not for short runs, nor where the task changes: old
 gradients are then of no use, and take long to fade.
 
+Pitfalls: its lr is not Adam's: on a steady gradient steps grow to `1 + alpha` times lr, 6 by default, and are three
+times lr from step 5109 on. If the gradient turns round then, when the slow average is full, that average outvotes it
+for 5108 steps.
+
 Example:
     The averages agree, and the slow one adds alpha times what it holds:
 

@@ -12,6 +12,9 @@ is needed here, for the moment starts at the first square, but the average start
 Use it when: a small beta2 makes `adam` unstable, or gradients have rare and huge outliers. Not when the first steps
 must have the length of lr: the average starts at zero, and the tenth of equal steps has .61 of it.
 
+Pitfalls: the first gradient alone fills the moment: if it is ten times as large as the rest, steps stay under lr / 2
+for 34,974 of them, and in `adam` for 28.
+
 Example:
     The first step only fills the moment; the second gradient is divided by the root of the first one's square:
 

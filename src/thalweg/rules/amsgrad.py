@@ -12,6 +12,9 @@ correction at all. torch computes this one; Keras with its own place of epsilon.
 Use it when: Adam's loss jumps long after it had settled. Not by default: in practice it seldom wins over `adam`, and
 it needs a third state.
 
+Pitfalls: one gradient of 100 among gradients of 1 shortens all steps after it to .30 lr for ever, while `adam` is back
+at .9 lr with the 3751st.
+
 Example:
     The maximum of 1 is remembered, so the step is a hundredth of lr, where `adam` would step 1.4 times lr:
 

@@ -12,6 +12,9 @@ this one divides by it for ever, torch's by ever less of it.
 Use it when: an Optax recipe must be repeated, or the proof's condition should hold from the first step. Not when first
 gradients are unusually large: they rule the whole run.
 
+Pitfalls: a first gradient ten times as large as the rest keeps all steps at a tenth of lr, while those of `amsgrad`
+are back at .97 lr after 1000.
+
 Example:
     After a first gradient of 1 one of .01: the denominator stays 1 (in `amsgrad` it would be .71).
 

@@ -13,6 +13,9 @@ Use it when: one pass over much data must do, or the last noise should go. Not w
 steps, if the run is shorter: then nothing is averaged. Not for deep networks from the first step on: early weights are
 no neighbours of the last.
 
+Pitfalls: with the defaults lr needs 1.5 million steps to fall by half, so nothing but the average calms the noise; and
+`lambd`, on which that fall depends, is an L2 decay besides.
+
 Example:
     With `t0` 0 the average begins with the second weights: after the third step it is the mean of .8 and .7.
 

@@ -14,6 +14,9 @@ array each in their own way. The paper's beta is `beta0` here.
 Use it when: a linear model has very many and rare features, and must be small in the end. Not for a network, whose
 random start the first step undoes.
 
+Pitfalls: the weight itself is in proportion to lr, not only its change: with the defaults half of lr is half of every
+weight in the next step, even without a gradient. Leave lr as it is; the sum of squares shortens the steps.
+
 Example:
     The linear term is within `l1` of zero, and so the weight becomes zero:
 

@@ -13,6 +13,9 @@ in the others; torch has none.
 Use it when: memory is short, batches are large and lr falls to zero; with a third to a tenth of Adam's lr and that
 much more decay. Not at a constant lr: near the minimum it jumps to and fro by lr.
 
+Pitfalls: at lr .0001 no weight above .0512 moves that is kept in bfloat16. L2 decay in the gradient does nothing but
+where it turns a sign: take `decoupled(lion)`.
+
 Example:
     The step has the length lr; its direction is the average's, against the present gradient:
 

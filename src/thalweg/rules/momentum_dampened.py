@@ -11,6 +11,10 @@ computes this one; Keras and Optax have no dampening.
 Use it when: a torch recipe with `dampening=` must be repeated. Not for a new model: `momentum` with another lr does
 the same but for the first gradient.
 
+Pitfalls: the first gradient counts `1 / (1 - dampening)` times as much as any later one, ten times at .9: if it is an
+outlier, the first steps follow it. lr may be as many times larger before steps diverge: at rho .9 lr times curvature
+may be 38, where `momentum` has 3.8.
+
 Example:
     The first gradient counts whole, the second a tenth:
 

@@ -11,6 +11,9 @@ they step half as far at once, this one only bit by bit. Keras computes this one
 Use it when: a Keras recipe must be repeated, or lr changes so abruptly that steps should not jump with it. Not with a
 torch schedule: the same numbers then mean another method.
 
+Pitfalls: a cut of lr is no brake: with lr 0 the weight still travels `mu / (1 - mu)` times its last step, nine times
+at mu .9 and 99 times at .99.
+
 Example:
     The lr falls to zero after the first step, and the velocity carries on:
 

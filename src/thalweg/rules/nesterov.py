@@ -12,6 +12,9 @@ compute this one.
 Use it when: you would use `momentum`; it costs the same. Not when gradients are mostly noise: then the two hardly
 differ.
 
+Pitfalls: it bears less lr than plain momentum: it diverges where lr times curvature is above
+`2 * (1 + mu) / (1 + 2 * mu)`, 1.36 at mu .9, where `momentum` bears 3.8 and `sgd` 2.
+
 Example:
     The first step is `1 + mu` times that of plain momentum:
 

@@ -12,6 +12,8 @@ Differs from: every framework, none of which can ask for a gradient at another p
 Use it when: the gradient can be had at any point, as on a surface, and the picture should show the method itself. Not
 in a training loop, where the gradient is that at the weights.
 
+Pitfalls: given the gradient at the weights it is `momentum_velocity` to the last digit, and nothing says so.
+
 Example:
     On the parabola x²/2, whose gradient at a point is the point, coming from the right with the velocity -.5:
 

@@ -11,6 +11,9 @@ does not change. Keras computes this one.
 Use it when: a Keras recipe with `nesterov=True` must be repeated. Not with a torch schedule of lr: after each change
 the velocity still holds the old lr.
 
+Pitfalls: `nesterov=True` can make a Keras run diverge that was stable: the limit of lr times curvature is the 1.36 of
+`nesterov`, not the 3.8 of `momentum_velocity`.
+
 Example:
     The first step is `1 + mu` times that of plain momentum:
 

@@ -13,6 +13,9 @@ alpha. At the first step the gradient is taken not to have changed. Optax comput
 Use it when: the loss is a game, minimized by some weights and maximized by others. Not for an ordinary loss with noisy
 gradients: the difference of two of them has more noise than either.
 
+Pitfalls: it diverges where lr times curvature is above `2 / (alpha + 2 * optimism)`, .67 by default, a third of the
+limit of `sgd`. Noise in the gradients counts √5 = 2.2 times as much as there.
+
 Example:
     The gradient fell by half, so it is expected to fall by as much again, to zero, and the weight rests:
 

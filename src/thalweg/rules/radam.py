@@ -13,6 +13,9 @@ threshold 4 and no epsilon. torch computes this one; Keras has none.
 Use it when: Adam needs a warm-up and its length should not be tuned. Not with large gradients and an lr chosen for
 Adam: at beta2 .999 the first five steps are lr times the gradient's average, undivided.
 
+Pitfalls: beta2 sets the length of the warm-up: half of Adam's step is reached in step 61 at .99 and in step 5508 at
+.9999, and at 2/3 or less no step is adaptive at all.
+
 Example:
     The first step is lr times the gradient; that of step 556 has half the length of Adam's, which is lr:
 

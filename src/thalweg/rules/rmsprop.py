@@ -13,6 +13,11 @@ compute this one, and Optax with `eps_in_sqrt=False`.
 Use it when: networks are recurrent, or the data drift, as in reinforcement learning. Not when the first steps matter:
 the average starts at zero, so they are up to `1 / sqrt(1 - beta)` times lr, ten times at .99 (`adam` corrects that).
 
+Pitfalls: it does not come to rest: at a constant lr it ends by jumping to and fro between lr / 2 on either side of the
+minimum. A late gradient ten times as large as the rest makes a step of 7.1 lr, and one after a long silence 10 lr:
+clip it. L2 decay in the gradient is divided like it: where gradients are ten times as large, weights decay a tenth as
+fast, but all alike in `decoupled(rmsprop)`.
+
 Example:
     The first step is ten times lr:
 

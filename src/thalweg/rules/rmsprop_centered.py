@@ -12,6 +12,9 @@ nearly constant gradients rounding makes it negative, and the weights NaN.
 Use it when: gradients are noisy and steps should follow how sure their direction is. Not near constant gradients: the
 deviation goes to zero, eps alone is left below the fraction, and steps become huge; a larger eps bounds them.
 
+Pitfalls: the deviation of equal gradients halves every 138 steps at beta .99: after 1000 of size 1 a step is 152 lr,
+and after 3666, when epsilon is half of the denominator, 50 million lr.
+
 Example:
     The first deviation is that of one gradient from zero:
 

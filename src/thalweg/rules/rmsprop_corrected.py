@@ -12,6 +12,9 @@ computes this one with `eps_in_sqrt=False, bias_correction=True`.
 Use it when: you want `rmsprop` without a warm-up, or `adam` without momentum. Not to repeat a recipe of torch or
 Keras, neither of which corrects.
 
+Pitfalls: the correction mends the start only: a late gradient ten times as large as the rest still makes a step of
+7.1 lr.
+
 Example:
     The first step has the length of the learning rate; that of `rmsprop` is ten times as long:
 

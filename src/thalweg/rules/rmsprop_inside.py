@@ -11,6 +11,10 @@ Keras and Optax compute this one, and TensorFlow 1, which starts the average at 
 Use it when: a recipe from Keras, TensorFlow or Optax must be repeated, as of the EfficientNet family. Not with an
 epsilon copied from torch: take its square.
 
+Pitfalls: where the average starts makes a recipe another one: with gradients of .01 and TensorFlow's start at 1 the
+first step is a hundredth of lr, and the 77th the first of more than half; from zero, as in Keras, the first is three
+times lr.
+
 Example:
     The gradient is √eps, and the average a tenth of its square: the step is lr divided by √1.1, while epsilon outside
     the root would give 3.2 times lr.

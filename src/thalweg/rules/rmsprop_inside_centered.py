@@ -12,6 +12,8 @@ large and nearly constant gradients rounding makes the difference smaller than -
 Use it when: a Keras or Optax recipe with `centered=True` must be repeated. Not near constant gradients: steps then
 grow to lr times the gradient over √eps.
 
+Pitfalls: equal gradients of 1 bring steps up to 3162 lr at the default epsilon, and to half of that in 143 steps.
+
 Example:
     The first variance is that of one gradient from zero; `rmsprop_inside` would divide by √.1 = .3162:
 

@@ -10,6 +10,8 @@ Optax computes this one with `bias_correction=True`.
 
 Use it when: an Optax recipe must be repeated. Not with an epsilon copied from torch: take its square.
 
+Pitfalls: the default epsilon of 1e-8 is a floor of 1e-4: gradients of 1e-5 make steps of a tenth of lr.
+
 Example:
     The gradient is √eps: the step is lr divided by √2, where `rmsprop_inside` divides by √1.1.
 

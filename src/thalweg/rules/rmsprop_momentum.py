@@ -12,6 +12,9 @@ Differs from: Keras, Optax and TensorFlow, which keep lr inside the sum and epsi
 Use it when: a torch recipe asks for it. Not with the lr of plain RMSProp: steady gradients make steps `1 / (1 - mu)`
 times as long, and the first ones are too long already.
 
+Pitfalls: where the first gradients agree, the long first steps add up: the eleventh is the longest with 30 lr, before
+they come down to 10 lr.
+
 Example:
     Gradients of one sign: the first step is ten times lr, the second longer still.
 

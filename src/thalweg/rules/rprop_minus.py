@@ -12,6 +12,10 @@ step. `lr` is only what every step length starts at.
 Use it when: the gradient is that of the full batch, small networks or fitting curves. Not with mini-batches: their
 noise flips signs and shrinks the steps; `rmsprop` is the answer to that.
 
+Pitfalls: step lengths shrink once more than 21 % of gradients change their sign, so mini-batches that have the sign
+right in less than 88 % of steps drive them down to `eta_min`. On a long slope they grow to 50 by step 48: lower
+`eta_max` to the size of the weights.
+
 Example:
     The sign is kept, so the step grows by 1.2; then it flips, and the step is halved:
 

@@ -12,6 +12,8 @@ Differs from: `rprop_minus` and `irprop_minus`, which keep the last step; it als
 Use it when: the gradient is that of the full batch and overshooting is costly. Not with mini-batches, where it takes
 back steps because of noise.
 
+Pitfalls: as `irprop_minus`, with the same 82 % of right signs.
+
 Example:
     The step from 1 to .9 made the gradient flip, so it is undone, and the step length halved:
 

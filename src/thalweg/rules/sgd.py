@@ -12,6 +12,10 @@ Differs from: no framework at all.
 Use it when: memory for state is short, or as the baseline that any other rule must beat. Not when the curvature
 differs much between directions: the largest one bounds the learning rate, the smallest one then decides the time.
 
+Pitfalls: where lr times curvature is above 2, every step ends further from the minimum than it began, and the run
+diverges. Weights kept in bfloat16 lose, under any rule, each step that is shorter than a 512th of the weight: round
+stochastically, or keep the weights in float32.
+
 Example:
     One step of .1 down the parabola x²/2, whose gradient is x:
 

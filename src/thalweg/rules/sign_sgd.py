@@ -11,6 +11,10 @@ one but for epsilon. Optax computes this one.
 Use it when: gradients travel over a slow network, or have a few huge outliers. Not at a constant lr to the end: near a
 minimum the weights jump from side to side by lr for ever.
 
+Pitfalls: it follows the majority, not the mean: where gradients are 1 in nine steps and -10 in the tenth, it goes
+uphill by .8 lr a step. With noise it strays further than by lr, and a quarter of lr only halves that: on x²/2 with
+noise of 1 by 4 lr at lr .04, and by 8 lr at .01.
+
 Example:
     Gradients of any size make the same step:
 

@@ -10,6 +10,8 @@ not corrected for its start at zero, as that would not change its sign. Optax co
 
 Use it when: you would use `sign_sgd` and gradients are noisy. Not at a constant lr to the end, as `sign_sgd`.
 
+Pitfalls: the average turns late: on x²/2 with noise of 1 and lr .01 it strays 14 lr from the minimum, `sign_sgd` 8.
+
 Example:
     The second gradient is smaller than what is left of the first, and does not turn the step round:
 

@@ -13,6 +13,9 @@ that weights without a gradient move a little in the first steps.
 Use it when: gradients are sparse or their size changes much, and Adam's steps are too wild. Not with Adam's epsilon
 and lr: the paper's epsilon is 1e-3, its lr ten times Adam's.
 
+Pitfalls: the second moment falls slower still than Adam's: when gradients fall to a tenth, steps stay under lr / 2 for
+96,000 of them. Gradients of .001, the size of epsilon, make half a step at most.
+
 Example:
     After a large gradient a small one: the moment falls by a thousandth of the small square, where Adam's falls by a
     thousandth of itself.
