@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,17 +9,16 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from playwright.sync_api import sync_playwright
 
 import thalweg
 from own_functions import BAD, GOOD
+from playground_opened import CHROMIUM, chromium
 from thalweg.compile.gradient import trace_gradient
 from thalweg.compile.numpy import values
 from thalweg.errors import InputError
 from thalweg.formula.text import FUNCTIONS
 from thalweg.surfaces.parsed import parsed, surface_of
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WITHOUT = "no Chromium on this machine: functions were not typed in a browser (install 'chromium')"
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT)
 
@@ -78,15 +76,13 @@ def ask() -> Iterator[Callable[[list[str], list[tuple[float, float]]], list[dict
     scripts = "".join(f"<script>{(PLAYGROUND / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS)
     head = f'<!doctype html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     said, asked = [], []
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = chromium.new_page()
+    with chromium() as browser:
+        page = browser.new_page()
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
         page.set_content(head + scripts)
         yield lambda texts, points: page.evaluate(ASK, [texts, points])
-        chromium.close()
     assert said == [] and asked == []
 
 

@@ -1,5 +1,8 @@
 """The playground in a real browser: dragged, played, on a phone, in the dark, by keys."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -244,3 +247,12 @@ def test_the_term_that_matters_is_marked(browser: Browser, file: Path) -> None:
     assert len(first) == 1 and "g" in first[0]
     assert opened.page.locator("#rule td.value").count() == 4
     opened.close()
+
+
+def test_the_benchmark_of_frames_prints_what_it_promises() -> None:
+    script = Path(__file__).parents[1] / "benchmarks" / "playground_frames.py"
+    command = [sys.executable, "-W", "error", str(script), "--frames", "3", "--repeats", "1", "--json"]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert list(found) == [f"all {len(RULES)} rules", "the 7 classic rules"]
+    for times in found.values():
+        assert 0 < times["main thread, ms"] < times["all threads, ms"]

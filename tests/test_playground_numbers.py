@@ -1,16 +1,15 @@
 """The page's numbers in a real browser: rules, surfaces, descents and noise against NumPy's."""
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import sync_playwright
 
 from catalogue import EVERY_RULE, first_state
 from own_rules import OWN, write
+from playground_opened import CHROMIUM, chromium
 from thalweg import minimize
 from thalweg.compile import numpy as reference
 from thalweg.compile.gradient import trace_gradient
@@ -23,7 +22,6 @@ from thalweg.rules import RULES
 from thalweg.rules.decay import decoupled, l2
 from thalweg.surfaces import SURFACES
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WITHOUT = "no Chromium on this machine: the page's numbers were not computed in a browser (install 'chromium')"
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT)
 
@@ -59,26 +57,21 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> list[Rule]:
     """Rules as users write them in files."""
     folder = tmp_path_factory.mktemp("own")
     write(folder)
-    found = []
-    for name in OWN:
-        bare = name.split("(")[-1].rstrip(")")
-        found.append(find_rule_or_file(name.replace(bare, str(folder / f"{bare}.py"))))
-    return found
+    bare = {name: name.split("(")[-1].rstrip(")") for name in OWN}
+    return [find_rule_or_file(name.replace(one, str(folder / f"{one}.py"))) for name, one in bare.items()]
 
 
 @pytest.fixture(scope="module")
 def ask(own: list[Rule]) -> Iterator[Ask]:
     """Calls a JavaScript function of one argument in the browser, with data as JSON on both ways."""
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = chromium.new_page()
+    with chromium() as browser:
+        page = browser.new_page()
         page.set_content(f"<script>\n{script([*RULES_HERE, corners, *own])}\n</script>")
 
         def asked(function: str, given: Any = None) -> Any:
             return json.loads(page.evaluate(f"given => {TOLD}(({function})(JSON.parse(given)))", json.dumps(given)))
 
         yield asked
-        chromium.close()
 
 
 def numbers(nested: Any) -> np.ndarray:
@@ -243,9 +236,7 @@ def test_noise_is_that_of_every_other_backend(ask: Ask) -> None:
 
 def test_noise_is_added_to_the_gradient_of_every_step(ask: Ask) -> None:
     added = {"sigma": 0.5, "seed": 11, "run": 2}
-    function = (
-        "noise => Engine.descend(RULES.momentum, SURFACES.saddle, [1, 0.5], {lr: 0.01, rho: 0.8}, 50, noise).points"
-    )
+    function = "n => Engine.descend(RULES.momentum, SURFACES.saddle, [1, 0.5], {lr: 0.01, rho: 0.8}, 50, n).points"
     steps = iter(range(1, 51))
 
     def noisy(at: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The page without a browser: one file, the same bytes, nothing from outside, and the command that writes it."""
 
 import base64
+import dataclasses
 import hashlib
 import re
 from pathlib import Path
@@ -76,7 +77,8 @@ def test_only_printed_formulas_are_set_as_markup() -> None:
     ]  # fmt: skip
     assert sorted(found) == [
         "cell.innerHTML = mathml;",
-        'if (!own) byId("equation").innerHTML = surface.formula;',
+        'else byId("equation").innerHTML = surface.formula;',
+        "shown.innerHTML = mathml;",
     ]
 
 
@@ -98,9 +100,11 @@ def test_a_rule_of_ones_own_is_on_the_page(tmp_path: Path) -> None:
     assert 'name: "mine"' in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
-def test_a_name_that_is_taken_is_refused() -> None:
+def test_a_name_that_cannot_be_is_refused() -> None:
     with pytest.raises(InputError, match="a name of its own for the rule 'adam'"):
         page([RULES["adam"]])
+    with pytest.raises(InputError, match="expected a name that JavaScript can use for the rule, got '__proto__'"):
+        page([dataclasses.replace(RULES["adam"], name="__proto__")])
 
 
 @pytest.mark.parametrize("place", ["missing/page.html", "file/page.html", "folder"])

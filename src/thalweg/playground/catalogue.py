@@ -22,8 +22,6 @@ from thalweg.playground.sliders import slider
 from thalweg.rules import RULES
 from thalweg.surfaces import SURFACES
 
-LONGEST_LABEL = 40
-
 
 def script(
     rules: Iterable[Rule] = tuple(RULES.values()), surfaces: Iterable[Surface] = tuple(SURFACES.values())
@@ -56,12 +54,12 @@ def rule_entry(rule: Rule) -> dict[str, str]:
     ]
     data = {
         "name": rule.name,
-        "label": label(rule),
         "family": family(rule),
         "colour": {"light": colour_of(rule.name).light, "dark": colour_of(rule.name).dark},
         "about": about(rule),
         "source": rule.source,
         "hyper": {name: _plain(value) for name, value in rule.hyper.items()},
+        "symbols": formulas.symbols_of_hyper(rule),
         "limits": {name: slider(name, value) for name, value in rule.hyper.items()},
         "state": {name: _plain(start) for name, start in rule.every_start.items()},
         "arrays": rule.arrays,
@@ -102,19 +100,8 @@ def surface_entry(surface: Surface) -> dict[str, str]:
     return {name: literal(value) for name, value in data.items()} | printed
 
 
-def label(rule: Rule) -> str:
-    """What a rule is called in a list: the name that its file begins with, where that is a short one.
-
-    Example:
-        >>> label(RULES["adam"]), label(RULES["rprop_plus"]), label(RULES["rmsprop_inside_momentum"])
-        ('Adam', 'Rprop+', 'rmsprop_inside_momentum')
-    """
-    heading, colon, _ = first_sentence(rule).partition(":")
-    return heading if colon and len(heading) <= LONGEST_LABEL and not rule.made else rule.name
-
-
 def about(rule: Rule) -> str:
-    """What a rule does; of one that is wrapped, what the wrapper does first.
+    """What a rule does, as its file or its function says; of one that is wrapped, what the wrapper does first.
 
     Example:
         >>> from thalweg.rules.decay import ascent
@@ -122,9 +109,13 @@ def about(rule: Rule) -> str:
         'The rule on the negative gradient: it climbs (`maximize=True` in torch)'
     """
     if not rule.made:
-        return first_sentence(rule)
+        return first_sentence(rule) or _first_line(rule.formula)
     wrapper, inner = rule.made
-    return f"{(inspect.getdoc(wrapper) or '').partition(chr(10))[0]} The rule is {about(inner)}"
+    return f"{_first_line(wrapper)} The rule is {about(inner)}"
+
+
+def _first_line(documented: object) -> str:
+    return (inspect.getdoc(documented) or "").partition("\n")[0]
 
 
 def family(rule: Rule) -> str:

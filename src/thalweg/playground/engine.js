@@ -56,7 +56,7 @@ const Engine = (() => {
       before: { x: new Float64Array(2), state: null },
     };
     for (const name of [...rule.arrays, ...rule.scalars]) {
-      const begins = name in initial ? initial[name] : rule.state[name];
+      const begins = Object.hasOwn(initial, name) ? initial[name] : rule.state[name];
       for (const [place, i] of placesOf(rule, name)) {
         run.state[place] = begins === "x" ? run.x[i] : typeof begins === "string" ? numbers[begins] : begins;
       }

@@ -6,18 +6,12 @@ import html
 import re
 
 from thalweg.compile.field import trace_surface
-from thalweg.compile.latex import Mark, named_equations
+from thalweg.compile.latex import Mark, named_equations, symbols
 from thalweg.compile.program import Argument, Line, Program
 from thalweg.compile.trace import trace, trace_evaluation, trace_point
 from thalweg.formula import Rule
 from thalweg.formula.surface import Surface
 from thalweg.playground.contests import contests, key_of
-
-# What a page has to say about them: fonts whose roots and braces grow, and cases that begin at the left.
-STYLE = """
-math { font-family: "Cambria Math", "STIX Two Math", "Latin Modern Math", "DejaVu Math TeX Gyre", math; }
-mtd { text-align: left; padding-inline: 0 .8em; }
-"""
 
 
 def rows(rule: Rule) -> list[str]:
@@ -56,6 +50,19 @@ def evaluation_rows(rule: Rule) -> list[str]:
     """The equations of the weights that a rule wants to be evaluated; none where these are x itself."""
     program = trace_evaluation(rule)
     return _rows(program) if program else []
+
+
+def symbols_of_hyper(rule: Rule) -> dict[str, str]:
+    r"""What hyperparameters are called in the equations where that is another name, as formulas inside a line.
+
+    Example:
+        >>> from thalweg.rules import RULES
+        >>> symbols_of_hyper(RULES["sgd"])
+        {'lr': '<math alttext="\\eta"><mi>η</mi></math>'}
+    """
+    known = symbols(trace(rule))
+    named = {name: known[name] for name in rule.hyper if known[name] not in (name, rf"\mathrm{{{name}}}")}
+    return {name: mathml(symbol).replace(' display="block"', "") for name, symbol in named.items()}
 
 
 def surface_rows(surface: Surface) -> list[str]:

@@ -15,13 +15,14 @@ from thalweg.playground import catalogue
 from thalweg.rules import RULES
 from thalweg.surfaces import SURFACES
 
+UNUSABLE = "__proto__"  # an object has no such key
 FOLDER = Path(__file__).parent
 PARSER = ("vendor/mathjs.min.js", "own_text.js", "own_formula.js", "own.js")  # reads functions that are typed in
 # What is used stands before what uses it as soon as it is read; the last one starts the page.
 SCRIPTS = (
-    *("labels", "state", "dom", "theme", "slider", "own_surface", "address", "runs", "measures", "contour", "lines"),
-    *("plot", "curves", "observations", "words", "legend", "chooser", "settings", "rule_panel", "own_field"),
-    *("playback", "pointer", "keyboard", "main"),
+    *("labels", "numbers", "state", "dom", "markup", "theme", "slider", "own_surface", "address", "runs", "measures"),
+    *("contour", "lines", "ground", "plot", "curves", "observations", "words", "legend", "chooser", "settings"),
+    *("rule_panel", "own_field", "playback", "pointer", "keyboard", "main"),
 )
 
 
@@ -42,11 +43,7 @@ def page(rules: Iterable[Rule] = (), surfaces: Iterable[Surface] = ()) -> str:
     """
     every_rule, every_surface = _added("rule", RULES, rules), _added("surface", SURFACES, surfaces)
     printed = catalogue.script(every_rule.values(), every_surface.values())
-    scripts = [
-        *map(_read, PARSER),
-        printed,
-        *(_read(f"assets/{name}.js") for name in SCRIPTS),
-    ]
+    scripts = [*map(_read, PARSER), printed, *(_read(f"assets/{name}.js") for name in SCRIPTS)]
     style = _read("assets/style.css")
     template = Template(_read("assets/page.html"))
     return template.substitute(
@@ -83,5 +80,7 @@ def _added(kind: str, catalogue_of: dict, own: Iterable) -> dict:
     for each in own:
         if each.name in every:
             raise InputError(f"expected a name of its own for the {kind} '{each.name}', which is taken: rename it")
+        if each.name == UNUSABLE:
+            raise InputError(f"expected a name that JavaScript can use for the {kind}, got '{UNUSABLE}': rename it")
         every[each.name] = each
     return every

@@ -51,7 +51,7 @@ const Address = (() => {
       const known = name && has(RULES, name) && has(RULES[name].hyper, letter);
       const value = known ? finite(written, Slider.endsOf(RULES[name].limits[letter])) : null;
       if (value === null) refused = true;
-      else (own[name] ||= {})[letter] = value;
+      else own[name] = { ...(has(own, name) ? own[name] : {}), [letter]: value };
     }
     return [own, refused];
   }

@@ -69,7 +69,7 @@ const Curves = (() => {
   const across = (k, steps) => MARGIN.left + k / steps * (width - MARGIN.left - MARGIN.right);
 
   function ticksOf({ low, high, logarithmic }) {
-    if (!logarithmic) return Plot.round([low, high], 5);
+    if (!logarithmic) return Ground.round([low, high], 5);
     const first = Math.ceil(Math.log10(low)), last = Math.floor(Math.log10(high));
     const every = Math.max(1, Math.ceil((last - first) / 5)), powers = [];
     for (let power = last; power >= first; power -= every) powers.push(Number(`1e${power}`));
@@ -85,13 +85,13 @@ const Curves = (() => {
       context.strokeStyle = grid;
       context.lineWidth = 1;
       line([[MARGIN.left, y], [width - MARGIN.right, y]]);
-      Plot.text(context, Plot.written(tick), MARGIN.left - 6, y, { font: FONT, colour: quiet, align: "right" });
+      Ground.text(context, Numbers.written(tick), MARGIN.left - 6, y, { font: FONT, colour: quiet, align: "right" });
     }
-    for (const tick of Plot.round([0, state.steps], 5).filter(Number.isInteger)) {
-      Plot.text(context, String(tick), across(tick, state.steps), height - MARGIN.bottom + 10,
+    for (const tick of Ground.round([0, state.steps], 5).filter(Number.isInteger)) {
+      Ground.text(context, String(tick), across(tick, state.steps), height - MARGIN.bottom + 10,
         { font: FONT, colour: quiet });
     }
-    Plot.text(context, "step", width - MARGIN.right - 12, height - 6, { font: FONT, colour: quiet });
+    Ground.text(context, "step", width - MARGIN.right - 12, height - 6, { font: FONT, colour: quiet });
   }
 
   function line(points) {
@@ -110,7 +110,7 @@ const Curves = (() => {
     };
     context.strokeStyle = Theme.of(run.rule);
     context.setLineDash(many && !selected ? [] : run.dash);
-    context.lineWidth = selected ? 3 : many ? 1.2 : 1.8;
+    context.lineWidth = selected ? 3 : many ? 1 : 1.8;
     for (const [from, to, alpha] of [[now, end, 0.25], [first, now, 1]]) {
       context.globalAlpha = alpha;
       context.beginPath();
@@ -131,7 +131,7 @@ const Curves = (() => {
       height - MARGIN.top - MARGIN.bottom + 8);
     context.clip();
     const ordered = [...runs].sort((a, b) => (a.name === state.selected) - (b.name === state.selected));
-    for (const run of ordered) curve(state, scale, run, runs.length > 16);
+    for (const run of ordered) curve(state, scale, run, runs.length >= Plot.MANY);
     context.strokeStyle = Theme.colours().ink;
     context.lineWidth = 1;
     const now = Math.round(across(state.time, state.steps)) + 0.5;
@@ -147,7 +147,7 @@ const Curves = (() => {
 
   function title(state, scale) {
     const name = { height: "Height", x: "x", y: "y", step: "Length of a step" }[state.shown];
-    const above = scale.logarithmic && scale.floor !== 0 ? ` above the lowest value, ${Observations.say(scale.floor)}`
+    const above = scale.logarithmic && scale.floor !== 0 ? ` above the lowest value, ${Numbers.said(scale.floor)}`
       : "";
     return `${name}${above}, against the step${scale.logarithmic ? ", on a logarithmic scale" : ""}`;
   }

@@ -31,7 +31,7 @@ const Legend = (() => {
     }
     for (const run of runs) {
       const { button, value, status } = rows.get(run.name), k = Runs.last(run, state.time);
-      say(value, k < 0 ? "–" : Plot.written(run.values[k]));
+      say(value, k < 0 ? "–" : Numbers.written(run.values[k]));
       say(status, Runs.status(run, state.time));
       status.classList.toggle("alarm", run.diverged <= state.time);
       button.setAttribute("aria-pressed", String(run.name === state.selected));

@@ -4,7 +4,7 @@
 const Playground = (() => {
   const { byId, make, say, options } = Dom;
   let state, surface, runs = [], words = [], notice = null;
-  let stale = true, awaited = false, waiting = false, wordsAt = 0, settle = 0;
+  let stale = true, awaited = false, count = 0, told = false, wordsAt = 0, settle = 0;
 
   const change = {
     state: () => state,
@@ -47,7 +47,7 @@ const Playground = (() => {
   };
 
   function withHyper(name, letter, value) {
-    const { [letter]: _, ...rest } = state.own[name] || {};
+    const { [letter]: _, ...rest } = State.ownOf(state, RULES[name]);
     const hyper = value === null ? rest : { ...rest, [letter]: value };
     const { [name]: __, ...others } = state.own;
     return Object.keys(hyper).length ? { ...others, [name]: hyper } : others;
@@ -56,8 +56,15 @@ const Playground = (() => {
   function patch(changes, recompute) {
     state = { ...state, ...changes };
     stale ||= recompute;
+    told = false;
     request();
     later();
+  }
+
+  // The runs of the state. A tab that is not shown has no frames, but is asked for words and a snapshot all the same.
+  function compute() {
+    if (stale) runs = Runs.all(state, surface);
+    stale = false;
   }
 
   function request() {
@@ -66,27 +73,33 @@ const Playground = (() => {
     requestAnimationFrame(frame);
   }
 
+  // While many runs move, their curves follow in every second frame and their numbers in every fourth.
   function frame(now) {
     awaited = false;
     Playback.tick(now, change);
-    const moved = stale;
-    if (stale) runs = Runs.all(state, surface);
-    stale = false;
-    Plot.paint(state, surface, runs);
-    if (runs.length > 16 && moved && !waiting) request(); // while many move, their curves follow in every second frame
-    else curves();
-    waiting = runs.length > 16 && moved && !waiting;
-    Playback.update(state);
-    Legend.update(state, runs, change);
-    RulePanel.update(state, surface, change);
-    controls();
-    if (now - wordsAt > (runs.length > 16 ? 500 : 150)) tell(now);
+    const moved = stale, busy = runs.length >= Plot.MANY;
+    compute();
+    const replay = state.selected === null ? null : Runs.replayed(state, surface, RULES[state.selected]);
+    Plot.paint(state, surface, runs, replay);
+    const hurried = busy && moved;
+    count += 1;
+    if (!hurried || count % 2 === 0) curves();
+    if (!hurried || count % 4 === 1) numbers(replay);
+    if (hurried) request(); // for what this frame left out
+    if (!told && now - wordsAt > (busy ? 500 : 150)) tell(now);
     if (Playback.playing()) request();
   }
 
   function curves() {
     const scale = Curves.paint(state, surface, runs, Plot.field());
     byId("curves").setAttribute("aria-label", Curves.title(state, scale));
+  }
+
+  function numbers(replay) {
+    Legend.update(state, runs, change);
+    RulePanel.update(state, surface, replay, change);
+    Playback.update(state);
+    controls();
   }
 
   function controls() {
@@ -99,10 +112,9 @@ const Playground = (() => {
     const key = `${state.surface} ${state.text}`;
     if (byId("equation").dataset.key === key) return;
     byId("equation").dataset.key = key;
-    const own = state.surface === State.OWN;
-    byId("own").hidden = !own;
-    byId("equation").hidden = own;
-    if (!own) byId("equation").innerHTML = surface.formula;
+    byId("own").hidden = state.surface !== State.OWN;
+    if (state.surface === State.OWN) byId("equation").replaceChildren(Markup.formula(surface.formula));
+    else byId("equation").innerHTML = surface.formula;
     say(byId("teaches"), surface.teaches);
     starts();
   }
@@ -110,7 +122,7 @@ const Playground = (() => {
   function starts() {
     byId("starts").replaceChildren(...surface.starts.map((start, k) => {
       const button = make("button", { type: "button", textContent: `Start ${k + 1}`,
-        title: `Start at (${start.map(Observations.say).join(", ")})` });
+        title: `Start at (${start.map(Numbers.said).join(", ")})` });
       button.addEventListener("click", () => change.start([...start]));
       return button;
     }));
@@ -118,7 +130,9 @@ const Playground = (() => {
 
   // What one sees, in words: a few times a second, for reading it again and again would help nobody.
   function tell(now) {
+    compute();
     wordsAt = now;
+    told = true;
     words = Words.said(state, surface, runs);
     const list = byId("words");
     while (list.children.length > words.length) list.lastChild.remove();
@@ -143,7 +157,7 @@ const Playground = (() => {
   }
 
   function summary() {
-    const [x, y] = state.start.map(Observations.say);
+    const [x, y] = state.start.map(Numbers.said);
     const known = RULES[state.selected]?.label;
     return `Start at x ${x}, y ${y}. Step ${state.time} of ${state.steps}. ` +
       `${known ? `${known} is selected. ` : ""}${words.map((one) => one.text).join(" ")}`;
@@ -191,8 +205,11 @@ const Playground = (() => {
       byId("own").hidden = event.target.value !== State.OWN;
       if (event.target.value === State.OWN) byId("text").focus();
     });
-    byId("write").addEventListener("click", () => { change.onto(State.OWN); byId("own").hidden = false;
-    byId("text").focus(); });
+    byId("write").addEventListener("click", () => {
+      change.onto(State.OWN);
+      byId("own").hidden = false;
+      byId("text").focus();
+    });
     for (const id of ["shown", "scale"]) byId(id).addEventListener("change", (event) =>
       change.set(id, event.target.value));
     byId("theme").addEventListener("click", change.theme);
@@ -202,6 +219,7 @@ const Playground = (() => {
     byId("notice").lastElementChild.addEventListener("click", () => warn(null));
     for (const part of [Settings, Chooser, OwnField, Playback, Keyboard]) part.build(change);
     for (const [part, id] of [[Plot, "map"], [Curves, "curves"]]) part.setup(byId(id));
+    RulePanel.setup();
     Pointer.onMap(byId("map"), change);
     Pointer.onCurves(byId("curves"), change);
     Theme.follow(() => patch({}, false));
@@ -213,11 +231,11 @@ const Playground = (() => {
 
   // What the page holds now, as plain data, for those who test it or use it from outside.
   function snapshot() {
+    if (!told) tell(performance.now());
     return {
       state: structuredClone(state), words: words.map((one) => one.text), notice, playing: Playback.playing(),
       runs: runs.map((run) => ({ name: run.name, hyper: { ...run.hyper }, points: [...run.points],
-        values: [...run.values],
-        status: Runs.status(run, state.time) })),
+        values: [...run.values], status: Runs.status(run, state.time) })),
     };
   }
 

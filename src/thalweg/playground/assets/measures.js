@@ -3,8 +3,10 @@
 // What can be measured of a run, up to a step: lengths of steps, slopes, curvatures, distances. Nothing here is words.
 const Measures = (() => {
   const place = (run, k) => [run.points[2 * k], run.points[2 * k + 1]];
-  const distance = (one, other) => Math.hypot(one[0] - other[0], one[1] - other[1]);
-  const stepLength = (run, k) => distance(place(run, k), place(run, k - 1));
+  const length = (dx, dy) => Math.sqrt(dx * dx + dy * dy); // Math.hypot is ten times slower
+  const distance = (one, other) => length(one[0] - other[0], one[1] - other[1]);
+  const stepLength = ({ points }, k) =>
+    length(points[2 * k] - points[2 * k - 2], points[2 * k + 1] - points[2 * k - 1]);
 
   function gradient(surface, [x, y]) {
     const out = [0, 0, 0];
@@ -31,6 +33,13 @@ const Measures = (() => {
     return sum;
   }
 
+  // How far a run has gone along an axis, there and back.
+  function travelled(run, time, axis) {
+    let sum = 0;
+    for (let k = 1; k <= time; k++) sum += Math.abs(place(run, k)[axis] - place(run, k - 1)[axis]);
+    return sum;
+  }
+
   // In how many of the last steps the movement along an axis turned round, out of how many.
   function turns(run, time, axis, count) {
     const first = Math.max(2, time - count + 1);
@@ -50,21 +59,30 @@ const Measures = (() => {
       null);
   }
 
-  // How often a run came near a point, to less than half of how far it had been, and went away again by more than a
+  // How often a run came near a point, to less than half of how far it had been, and went on beyond it by more than a
   // margin.
   function passes(run, time, point, margin) {
-    let count = 0, nearing = true, extreme = Infinity, farthest = 0;
+    const away = (k) => length(run.points[2 * k] - point[0], run.points[2 * k + 1] - point[1]);
+    let count = 0, nearing = true, turn = 0, far = 0, near = -1; // steps: of the last extreme, farthest, and nearest
+    const passed = () => near >= 0 && away(near) < 0.5 * away(far) && areOpposite(place(run, far), point,
+      place(run, turn));
     for (let k = 0; k <= time; k++) {
-      const now = distance(place(run, k), point);
-      farthest = Math.max(farthest, now);
-      if (nearing ? now < extreme : now > extreme) extreme = now;
+      const now = away(k), extreme = away(turn);
+      if (nearing ? now < extreme : now > extreme) turn = k;
       else if (Math.abs(now - extreme) > margin) {
-        if (nearing && extreme < 0.5 * farthest) count += 1;
+        if (!nearing && passed()) count += 1;
+        if (nearing) near = turn;
+        else far = turn;
         nearing = !nearing;
-        extreme = now;
+        turn = k;
       }
     }
-    return count;
+    return count + (!nearing && passed() ? 1 : 0);
+  }
+
+  // Whether two places lie on different sides of a point between them.
+  function areOpposite(one, point, other) {
+    return (one[0] - point[0]) * (other[0] - point[0]) + (one[1] - point[1]) * (other[1] - point[1]) < 0;
   }
 
   // From which step on a run stays within a radius of one of these points, up to a time; infinite where it does not.
@@ -84,6 +102,14 @@ const Measures = (() => {
     return low > 0 ? slope(surface, at) / low : Infinity;
   }
 
-  return { toBottom, place, distance, stepLength, gradient, slope, curvature, pathLength, turns, nearest, passes,
-    arrival };
+  // Where slope and curvature here say that the ground is level, by Newton's step; null where they say nothing.
+  function levelPlace(surface, at, size) {
+    const { xx, yy, xy } = curvature(surface, at, size), [gx, gy] = gradient(surface, at);
+    const determinant = xx * yy - xy * xy;
+    const found = [at[0] - (yy * gx - xy * gy) / determinant, at[1] - (xx * gy - xy * gx) / determinant];
+    return found.every(Number.isFinite) ? found : null;
+  }
+
+  return { toBottom, levelPlace, place, distance, stepLength, gradient, slope, curvature, pathLength, travelled, turns,
+    nearest, passes, arrival };
 })();

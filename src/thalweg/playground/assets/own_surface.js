@@ -9,7 +9,8 @@ const Own2D = (() => {
     for (const [axis, low, high] of [["x", left, right], ["y", bottom, top]]) {
       if (!Number.isFinite(low) || !Number.isFinite(high)) return `Give two numbers as the ends of ${axis}.`;
       if (!(low < high)) return `The ends of ${axis} must rise: give the lower end first.`;
-      if (!(high - low > 1e-9 * Math.max(Math.abs(low), Math.abs(high)))) return `The window is too narrow in ${axis}.`;
+      const least = 1e-9 * Math.max(Math.abs(low), Math.abs(high), 1e-3);
+      if (!(high - low > least)) return `The window is too narrow in ${axis}.`;
       if (high - low > 1e12) return `The window is too wide in ${axis}.`;
     }
     return null;

@@ -2,6 +2,7 @@
 
 // Time: playing, and one step at a time. Readers who asked for less motion get two pictures a second.
 const Playback = (() => {
+  const ICONS = { Play: "M4 2v12l9-6z", Pause: "M3 2h4v12H3zM9 2h4v12H9z" };
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   let playing = false, owed = 0, before = 0;
 
@@ -55,7 +56,8 @@ const Playback = (() => {
     const { byId, say } = Dom, play = byId("play"), slider = byId("time");
     const label = playing ? "Pause" : "Play";
     if (play.getAttribute("aria-label") !== label) {
-      say(play, playing ? "❚❚ Pause" : "▶ Play");
+      play.querySelector("path").setAttribute("d", ICONS[label]);
+      say(play.querySelector("span"), label);
       play.setAttribute("aria-label", label);
       play.title = label;
     }

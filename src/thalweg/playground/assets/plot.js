@@ -4,7 +4,11 @@
 const Plot = (() => {
   const FONT = "12px system-ui, sans-serif";
   const FAR = 1e5; // pixels; beyond them a canvas draws nothing anyway
-  let canvas, context, ground = null, groundKey = "", field = null, fieldOf = null, width = 0, height = 0, density = 1;
+  const MANY = 16; // from so many runs on lines are thin: wide ones are slow without a graphics card
+  const NAMED = 12; // so many runs at most have their names at their ends
+  const DOTS = [1.5, 6];
+  let canvas, context, width = 0, height = 0, density = 1;
+  let ground = null, groundKey = "", field = null, fieldOf = null;
 
   function setup(element) {
     canvas = element;
@@ -16,8 +20,8 @@ const Plot = (() => {
     const frame = canvas.parentElement.clientWidth, [[left, right], [bottom, top]] = window;
     const room = Math.max(260, Math.min(innerHeight * 0.6, 900));
     const ratio = State.clamp((top - bottom) / (right - left), [0.45, 1.4]);
-    const nextWidth = Math.floor(Math.min(frame, room / ratio)), nextHeight = Math.floor(nextWidth * ratio);
-    const nextDensity = Math.min(3, devicePixelRatio || 1);
+    const nextWidth = Math.max(1, Math.floor(Math.min(frame, room / ratio)));
+    const nextHeight = Math.max(1, Math.floor(nextWidth * ratio)), nextDensity = Math.min(3, devicePixelRatio || 1);
     if (nextWidth === width && nextHeight === height && nextDensity === density) return;
     [width, height, density] = [nextWidth, nextHeight, nextDensity];
     canvas.width = Math.round(width * density);
@@ -42,130 +46,35 @@ const Plot = (() => {
       groundKey = "";
     }
     const key = [width, height, density, Theme.dark()].join();
-    if (key !== groundKey) ground = painted(surface);
+    if (key !== groundKey) ground = Ground.sheet(field, surface.window, { width, height, density });
     groundKey = key;
   }
 
-  function painted(surface) {
-    const sheet = document.createElement("canvas");
-    sheet.width = canvas.width;
-    sheet.height = canvas.height;
-    const pen = sheet.getContext("2d");
-    pen.putImageData(Contour.bands(field, sheet.width, sheet.height, Theme.ramp, Theme.hatch()), 0, 0);
-    pen.scale(density, density);
-    levels(pen);
-    ticks(pen, surface.window);
-    return sheet;
-  }
-
-  function levels(pen) {
-    const across = width / (field.columns - 1), up = height / (field.rows - 1), taken = [];
-    pen.strokeStyle = Theme.colours().line;
-    pen.lineWidth = 1;
-    for (const level of field.levels) {
-      const pieces = Contour.line(field, level);
-      pen.beginPath();
-      for (let k = 0; k < pieces.length; k += 4) {
-        pen.moveTo(pieces[k] * across, height - pieces[k + 1] * up);
-        pen.lineTo(pieces[k + 2] * across, height - pieces[k + 3] * up);
-      }
-      pen.stroke();
-      labelled(pieces, across, up, level, taken);
-    }
-    for (const { at, angle, level } of taken) label(pen, at, angle, level);
-  }
-
-  // A place for a level's number: on its line, away from the edges and from the other numbers.
-  function labelled(pieces, across, up, level, taken) {
-    if (taken.length >= 12) return;
-    let best = null, room = 64;
-    for (let k = 0; k < pieces.length; k += 4 * Math.max(1, Math.floor(pieces.length / 4 / 160))) {
-      const at = [pieces[k] * across, height - pieces[k + 1] * up];
-      if (at[0] < 46 || at[0] > width - 40 || at[1] < 22 || at[1] > height - 34) continue;
-      const free = Math.min(160, ...taken.map((other) => Measures.distance(other.at, at)));
-      if (free <= room) continue;
-      room = free;
-      best = { at, level, angle: Math.atan2((pieces[k + 1] - pieces[k + 3]) * up,
-        (pieces[k + 2] - pieces[k]) * across) };
-    }
-    if (best) taken.push(best);
-  }
-
-  function label(pen, [x, y], angle, level) {
-    pen.save();
-    pen.translate(x, y);
-    pen.rotate(Math.abs(angle) > Math.PI / 2 ? angle + Math.PI : angle);
-    text(pen, written(level), 0, 0, { font: "11px system-ui, sans-serif", colour: Theme.colours().quiet });
-    pen.restore();
-  }
-
-  const written = (number) => (Math.abs(number) >= 1e5 || (number !== 0 && Math.abs(number) < 1e-3)
-    ? number.toExponential(0).replace("e+", "e") : String(Number(number.toPrecision(4))).replace("-", "−"));
-
-  function text(pen, content, x, y, { font = FONT, colour = Theme.colours().ink, align = "center" } = {}) {
-    pen.font = font;
-    pen.textAlign = align;
-    pen.textBaseline = "middle";
-    pen.lineJoin = "round";
-    pen.lineWidth = 3;
-    pen.strokeStyle = Theme.colours().halo;
-    pen.strokeText(content, x, y);
-    pen.fillStyle = colour;
-    pen.fillText(content, x, y);
-  }
-
-  // About n round numbers between two ends.
-  function round([low, high], n) {
-    const raw = (high - low) / n, power = 10 ** Math.floor(Math.log10(raw));
-    const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= raw);
-    const numbers = [];
-    for (let k = Math.ceil(low / step); k * step <= high; k++) numbers.push(Number((k * step).toPrecision(10)));
-    return numbers;
-  }
-
-  function ticks(pen, window) {
-    const { quiet } = Theme.colours(), [across, up] = window, font = "11px system-ui, sans-serif";
-    const mark = (x, y, wide, high) => { pen.fillStyle = quiet; pen.fillRect(x, y, wide, high); };
-    for (const x of round(across, Math.max(3, width / 110))) {
-      const [px] = toPixel(window, x, 0);
-      if (px < 26 || px > width - 26) continue;
-      mark(px - 0.5, height - 5, 1, 5);
-      text(pen, written(x), px, height - 13, { font, colour: quiet });
-    }
-    for (const y of round(up, Math.max(3, height / 90))) {
-      const [, py] = toPixel(window, 0, y);
-      if (py < 16 || py > height - 26) continue;
-      mark(0, py - 0.5, 5, 1);
-      text(pen, written(y), 9, py, { font, colour: quiet, align: "left" });
-    }
-    text(pen, "x", width - 10, height - 13, { font: "italic 13px serif", colour: quiet });
-    text(pen, "y", 12, 10, { font: "italic 13px serif", colour: quiet });
-  }
-
-  function trace(window, run, time, many) {
-    const [[left, right], [bottom, top]] = window, across = width / (right - left), up = height / (top - bottom);
+  // The line through points, two numbers each, up to the last one, as the context's path.
+  function trace([[left, right], [bottom, top]], points, last, thin) {
+    const across = width / (right - left), up = height / (top - bottom);
     context.beginPath();
-    Lines.follow(context, 0, Runs.last(run, time), (k, out) => {
-      out[0] = (run.points[2 * k] - left) * across;
-      out[1] = (top - run.points[2 * k + 1]) * up;
-    }, width, height, many ? 1.5 : 0.8);
+    Lines.follow(context, 0, last, (k, out) => {
+      out[0] = (points[2 * k] - left) * across;
+      out[1] = (top - points[2 * k + 1]) * up;
+    }, width, height, thin);
+  }
+
+  function stroke(colour, wide, dash) {
+    context.setLineDash(dash);
+    context.strokeStyle = colour;
+    context.lineWidth = wide;
+    context.stroke();
+    context.setLineDash([]);
   }
 
   function descent(window, run, time, selected, many) {
     if (run.diverged === 0) return;
     context.lineJoin = "round";
-    trace(window, run, time, many);
-    if (selected || !many) {
-      context.setLineDash([]);
-      context.strokeStyle = Theme.colours().halo;
-      context.lineWidth = selected ? 7 : 4.5;
-      context.stroke();
-    }
-    context.setLineDash(many && !selected ? [] : run.dash); // so many lines no dashes tell apart
-    context.strokeStyle = Theme.of(run.rule);
-    context.lineWidth = selected ? 3.5 : many ? 1.5 : 2.25;
-    context.stroke();
-    context.setLineDash([]);
+    trace(window, run.points, Runs.last(run, time), many ? 1.5 : 0.8);
+    if (selected || !many) stroke(Theme.colours().halo, selected ? 7 : 4.5, []);
+    // So many lines no dashes tell apart.
+    stroke(Theme.of(run.rule), selected ? 3.5 : many ? 1 : 2.25, many && !selected ? [] : run.dash);
     if (selected) steps(window, run, time);
   }
 
@@ -182,6 +91,18 @@ const Plot = (() => {
       before = at;
       dot(at, 3.2);
     }
+  }
+
+  // The weights that a rule keeps for use where these are others than it steps with: dotted, with a hollow end.
+  function keptWeights(window, { rule, kept }) {
+    const last = kept.length / 2 - 1;
+    trace(window, kept, last, 0.8);
+    stroke(Theme.colours().halo, 5, []);
+    stroke(Theme.colours().ink, 2.5, DOTS);
+    context.fillStyle = Theme.of(rule);
+    context.strokeStyle = Theme.colours().ink;
+    context.lineWidth = 2;
+    dot(toPixel(window, kept[2 * last], kept[2 * last + 1]), 5);
   }
 
   function dot([x, y], radius) {
@@ -203,16 +124,13 @@ const Plot = (() => {
   function minima(window, points) {
     for (const point of points) {
       const [x, y] = toPixel(window, ...point);
-      for (const [colour, size] of [[Theme.colours().halo, 5], [Theme.colours().ink, 2]]) {
-        context.strokeStyle = colour;
-        context.lineWidth = size;
-        context.beginPath();
-        context.moveTo(x - 7, y);
-        context.lineTo(x + 7, y);
-        context.moveTo(x, y - 7);
-        context.lineTo(x, y + 7);
-        context.stroke();
-      }
+      context.beginPath();
+      context.moveTo(x - 7, y);
+      context.lineTo(x + 7, y);
+      context.moveTo(x, y - 7);
+      context.lineTo(x, y + 7);
+      stroke(Theme.colours().halo, 5, []);
+      stroke(Theme.colours().ink, 2, []);
     }
   }
 
@@ -232,30 +150,35 @@ const Plot = (() => {
       const k = Runs.last(run, state.time);
       return { run, at: toPixel(window, run.points[2 * k], run.points[2 * k + 1]) };
     }).filter(({ at: [x, y] }) => x >= 0 && y >= 0 && x <= width && y <= height);
-    const taken = ends.map(({ at: [x, y] }) => [x - 6, y - 6, x + 6, y + 6]);
-    const [sx, sy] = toPixel(window, ...state.start);
-    taken.push([sx - 10, sy - 10, sx + 10, sy + 10]);
+    const taken = ends.map(({ at }) => around(at, 6));
+    taken.push(around(toPixel(window, ...state.start), 10));
     ends.sort((a, b) => (b.run.name === state.selected) - (a.run.name === state.selected));
-    for (const { run, at: [x, y] } of ends) {
-      const bold = run.name === state.selected;
-      context.font = bold ? `bold ${FONT}` : FONT;
-      const long = context.measureText(run.label).width + 4;
-      const box = [[11, -8], [-11 - long, -8], [-long / 2, -25], [-long / 2, 10], [9, -22], [9, 7], [-9 - long, -22],
-        [-9 - long, 7]]
-        .map(([dx, dy]) => [x + dx, y + dy, x + dx + long, y + dy + 16])
-        .find((one) => one[0] > 2 && one[2] < width - 2 && one[1] > 2 && one[3] < height - 20 && !taken.some((other) =>
-          one[0] < other[2] && one[2] > other[0] && one[1] < other[3] && one[3] > other[1]));
+    for (const { run, at } of ends) {
+      context.font = run.name === state.selected ? `bold ${FONT}` : FONT;
+      const box = roomFor(context.measureText(run.label).width + 4, at, taken);
       if (!box) continue;
       taken.push(box);
-      text(context, run.label, box[0] + 2, box[1] + 8, { font: context.font, colour: Theme.colours().ink,
+      Ground.text(context, run.label, box[0] + 2, box[1] + 8, { font: context.font, colour: Theme.colours().ink,
         align: "left" });
     }
   }
 
-  function paint(state, surface, runs) {
+  const around = ([x, y], by) => [x - by, y - by, x + by, y + by];
+
+  // A box for a name of a length beside a place, which covers nothing that is taken; undefined where none is free.
+  function roomFor(long, [x, y], taken) {
+    const offsets = [[11, -8], [-11 - long, -8], [-long / 2, -25], [-long / 2, 10], [9, -22], [9, 7], [-9 - long, -22],
+      [-9 - long, 7]];
+    return offsets.map(([dx, dy]) => [x + dx, y + dy, x + dx + long, y + dy + 16])
+      .find((one) => one[0] > 2 && one[2] < width - 2 && one[1] > 2 && one[3] < height - 20 && !taken.some((other) =>
+        one[0] < other[2] && one[2] > other[0] && one[1] < other[3] && one[3] > other[1]));
+  }
+
+  // `replay` is the selected rule's run up to the time, or null.
+  function paint(state, surface, runs, replay) {
     fit(surface.window);
     prepare(surface);
-    const { window } = surface, many = runs.length > 16;
+    const { window } = surface, many = runs.length >= MANY;
     const ordered = [...runs].sort((a, b) => (a.name === state.selected) - (b.name === state.selected));
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.drawImage(ground, 0, 0);
@@ -263,9 +186,10 @@ const Plot = (() => {
     minima(window, surface.minima);
     for (const run of ordered) descent(window, run, state.time, run.name === state.selected, many);
     for (const run of ordered) head(window, run, state.time, run.name === state.selected, many);
-    if (runs.length <= 12) names(window, runs, state);
+    if (replay?.kept) keptWeights(window, replay);
+    if (runs.length <= NAMED) names(window, runs, state);
     handle(window, state.start);
   }
 
-  return { setup, paint, toPixel, toPlane, round, written, text, field: () => field };
+  return { MANY, setup, paint, toPixel, toPlane, field: () => field };
 })();

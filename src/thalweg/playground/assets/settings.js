@@ -20,12 +20,17 @@ const Settings = (() => {
     add("steps", { label: "Steps", range: ["whole", ...LIMITS.steps], reset: "as usual here" });
   }
 
+  function rates(state, surface) {
+    const [plain, adaptive] = surface.rates.map((rate) => Numbers.said(rate * state.factor));
+    return `times the usual: ${plain}, of adaptive rules ${adaptive}`;
+  }
+
   function update(state, surface) {
-    sliders.factor.update(state.factor, 1, `× ${surface.rates[0]}, or × ${surface.rates[1]} for adaptive rules`);
+    sliders.factor.update(state.factor, 1, rates(state, surface));
     sliders.momentum.update(state.momentum, 0.9, state.momentum === null ? OWN : "ρ, μ, β₁");
     sliders.memory.update(state.memory, 0.99, state.memory === null ? OWN : "β₂, β, AdaDelta’s ρ");
     const sigma = Runs.sigmaOf(state, surface);
-    sliders.noise.update(state.noise, 0, sigma === 0 ? "none" : `standard deviation ${Observations.say(sigma)}`);
+    sliders.noise.update(state.noise, 0, sigma === 0 ? "none" : `standard deviation ${Numbers.said(sigma)}`);
     sliders.seed.update(state.seed, 0, "");
     sliders.seed.row.hidden = state.noise === 0;
     sliders.steps.update(state.steps, surface.steps, "");

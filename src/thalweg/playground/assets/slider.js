@@ -48,7 +48,7 @@ const Slider = (() => {
       const value = Address.finite(text, ends);
       const fits = value !== null && (!whole || Number.isInteger(value));
       say(fault, fits ? ""
-        : `Give a ${whole ? "whole " : ""}number from ${Plot.written(ends[0])} to ${Plot.written(ends[1])}.`);
+        : `Give a ${whole ? "whole " : ""}number from ${ends[0]} to ${ends[1]}.`);
       return fits ? set(value) : undefined;
     });
     back.addEventListener("click", () => { say(fault, ""); set(null); });

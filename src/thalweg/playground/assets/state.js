@@ -12,7 +12,7 @@ const State = (() => {
   // The lowest and the highest number of each; a common momentum or memory of null leaves each rule its own.
   const LIMITS = {
     factor: [0.01, 100], momentum: [0, 0.999], memory: [0, 0.9999], noise: [0, 2], seed: [0, 4294967295],
-      steps: [1, 1000],
+    steps: [1, 1000],
   };
 
   function initial() {
@@ -58,6 +58,11 @@ const State = (() => {
     return rule.name === "adadelta" ? rule.hyper.lr : surface.rates[rule.normalised ? 1 : 0];
   }
 
+  // The settings that a rule was given for itself; rules and letters may be called as what every object has.
+  function ownOf(state, rule) {
+    return Object.hasOwn(state.own, rule.name) ? state.own[rule.name] : {};
+  }
+
   // All numbers that decide a rule's steps in this state.
   function hyperOf(state, surface, rule) {
     const hyper = { ...rule.hyper };
@@ -66,11 +71,11 @@ const State = (() => {
       const common = state[role(rule, letter)];
       if (common !== null && common !== undefined) hyper[letter] = common;
     }
-    return { ...hyper, ...state.own[rule.name] };
+    return { ...hyper, ...ownOf(state, rule) };
   }
 
   return {
     CLASSICS, OWN, OWN_TEXT, OWN_WINDOW, SPEEDS, SHOWN, SCALES, LIMITS,
-    initial, clamp, inside, onSurface, role, plainRate, hyperOf,
+    initial, clamp, inside, onSurface, role, hyperOf, ownOf,
   };
 })();

@@ -24,9 +24,10 @@ const Theme = (() => {
 
   const PAPER = {
     light: { low: [196, 207, 219], high: [253, 253, 251], line: "rgba(60, 72, 88, .34)", ink: "#1b1f24",
-      quiet: "#55606c",
+      quiet: "#55606c", onGround: "#414b56",
       halo: "rgba(255, 255, 255, .85)", grid: "#e2e6ea", paper: "#ffffff", hatch: [[225, 200, 196], [240, 226, 222]] },
-    dark: { low: [12, 16, 22], high: [56, 65, 77], line: "rgba(200, 212, 226, .26)", ink: "#eef1f4", quiet: "#aab4bf",
+    dark: { low: [12, 16, 22], high: [56, 65, 77], line: "rgba(200, 212, 226, .26)", ink: "#eef1f4",
+      quiet: "#aab4bf", onGround: "#c3ccd5",
       halo: "rgba(12, 15, 19, .8)", grid: "#333a43", paper: "#1b1f25", hatch: [[72, 44, 42], [54, 36, 36]] },
   };
   const colours = () => PAPER[dark() ? "dark" : "light"];

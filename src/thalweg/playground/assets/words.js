@@ -4,7 +4,7 @@
 // selected rule comes first, then what matters most; no two sentences of one kind.
 const Words = (() => {
   const M = Measures;
-  const { say } = Observations;
+  const { said: say } = Numbers;
   const MOST = 3;
   const list = (names) => (names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`);
   const few = (names) => (names.length > 4 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more`
@@ -23,13 +23,16 @@ const Words = (() => {
       : M.arrival(run, world.time, minima, 0.02 * world.size)]);
     const there = since.filter(([, step]) => step < Infinity).sort((a, b) => a[1] - b[1]);
     if (!there.length) return null;
-    const [[first, step], second] = there;
+    const [[first, step]] = there, together = there.filter(([, other]) => other === step).map(([run]) => run.label);
+    if (step === 0) return null; // the start itself is a minimum
+    const second = there[together.length];
     const next = second ? ` ${second[0].label} followed in step ${second[1]}.` : "";
-    const missing = world.runs.length - there.length;
+    const missing = world.runs.length - there.length, which = minima.length > 1 ? "a" : "the";
     const rest = missing === 0 ? " All are there now."
       : ` ${missing} of ${world.runs.length} ${missing === 1 ? "is" : "are"} not there yet.`;
     return { rank: 77, rule: first.name,
-      text: `${first.label} was the first to stay at the minimum, from step ${step} on.${next}${rest}` };
+      text: `${few(together)} ${together.length > 1 ? "were" : "was"} the first to stay near ${which} minimum, from ` +
+        `step ${step} on.${next}${rest}` };
   }
 
   function ahead(world) {
@@ -47,8 +50,8 @@ const Words = (() => {
     const out = alive(world).filter((run) => run.left <= world.time && run.values[run.left] < run.values[0])
       .sort((a, b) => a.left - b.left);
     if (!out.length || world.runs.length < 2) return null;
-    const inside = world.runs.length - out.length;
-    const rest = inside ? ` ${inside} of ${world.runs.length} ${inside === 1 ? "has" : "have"} not got away yet.`
+    const others = world.runs.length - out.length;
+    const rest = others ? ` ${others} of ${world.runs.length} ${others === 1 ? "has" : "have"} not done so yet.`
       : " All others followed.";
     return { rank: 77, rule: out[0].name,
       text: `${out[0].label} was the first to leave downhill, in step ${out[0].left}.${rest}` };
@@ -69,7 +72,7 @@ const Words = (() => {
     const named = groups.slice(0, 3).map(({ at, labels }) =>
       `${few(labels)} near (${at.map((value) => coarse(value, world.size)).join(", ")})`);
     return { rank: 79, rule: null,
-      text: `From one start the rules came to rest in ${groups.length} different places: ${named.join("; ")}.` };
+      text: `From one start the rules ended up in ${groups.length} different places: ${named.join("; ")}.` };
   }
 
   function together(world) {
@@ -77,12 +80,13 @@ const Words = (() => {
     for (let i = 0; i < moving.length; i++) {
       for (let j = i + 1; j < moving.length; j++) {
         let apart = 0;
-        for (let k = 0; k <= world.time; k++) apart = Math.max(apart,
-          M.distance(M.place(moving[i], k), M.place(moving[j], k)));
+        for (let k = 0; k <= world.time; k++) {
+          apart = Math.max(apart, M.distance(M.place(moving[i], k), M.place(moving[j], k)));
+        }
         if (apart > 5e-3 * world.size) continue;
-        return { rank: 40, rule: moving[i].name,
-          text: `${moving[i].label} and ${moving[j].label} run together: they were never more than ${say(apart)} ` +
-            `apart.` };
+        const how = apart < 1e-9 * world.size ? "take the same steps, but for rounding"
+          : `run together: they were never more than ${say(apart)} apart`;
+        return { rank: 40, rule: moving[i].name, text: `${moving[i].label} and ${moving[j].label} ${how}.` };
       }
     }
     return null;
@@ -93,8 +97,8 @@ const Words = (() => {
   function worldOf(state, surface, runs) {
     const [[left, right], [bottom, top]] = surface.window;
     const sigma = Runs.sigmaOf(state, surface); // which also measures the usual slope
-    return { surface, runs, time: state.time, size: Math.hypot(right - left, top - bottom), slope: surface.slope,
-      sigma };
+    const size = Math.hypot(right - left, top - bottom);
+    return { state, surface, runs, time: state.time, size, slope: surface.slope, sigma };
   }
 
   // Everything that can be said, what matters most first.
