@@ -18,6 +18,7 @@ from thalweg.errors import InputError
 from thalweg.formula.surface import surface
 from thalweg.rules.setting import resolve
 from thalweg.surfaces import SURFACES
+from thalweg.surfaces.parsed import surface_of
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -164,13 +165,48 @@ def test_an_interrupted_animation_leaves_what_was_there(tmp_path, monkeypatch):
         ("a.png", "path", 5, r"\.gif or \.mp4"),
         ("a.gif", "basins", 5, "path, relief"),
         ("a.gif", "path", 0, "frames, got 0"),
-        ("a.gif", "path", 10**6, "frames, got 1000000"),
+        ("a.gif", "path", 10**6, "frames, got 1,000,000"),
     ],
 )
 def test_bad_input_is_refused_in_a_sentence(tmp_path, name, view, frames, said):
     with pytest.raises(InputError, match=said):
         animate(drawn(), tmp_path / name, view, frames)
     assert list(tmp_path.iterdir()) == []
+
+
+WINDOW = ((-1.0, 1.0), (-1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        [[0, 0], [3, 0], [3, 5], [0, 0.5]],  # beside the window along an axis
+        [[0, 0], [0.5, 1e30], [0.5, -1e30], [0.6, 0.5]],  # through it at a step that rounds all away
+        [[0, 0], [1e308, 0], [-1e308, 0]],  # at one that overflows
+        [[0, 0]],
+        [[0, 0], *[[0.5, 0.5]] * 9, [0.9, 0.9]],
+    ],
+)
+def test_a_trail_stays_in_the_window_and_its_steps_rise(points):
+    way = trail(np.array(points, float), WINDOW)
+    there = way.points[np.isfinite(way.points).all(axis=1)]
+    assert (np.abs(there) <= 1).all() and there[0].tolist() == [0, 0]
+    assert np.isfinite(way.taken).all() and (np.diff(way.taken) >= 0).all()
+    assert way.taken[-1] <= len(points) - 1
+
+
+def test_a_long_stay_is_two_corners_and_the_move_after_it_comes_in_time():
+    way = trail(np.array([[0.0, 0.0]] * 50_000 + [[0.5, 0.0]]), WINDOW)
+    assert len(way.taken) < 100
+    assert way.points[way.taken <= 49_999].max() == 0 and way.taken[-1] == 50_000
+
+
+def test_a_run_that_is_infinite_after_a_step_is_drawn(tmp_path):
+    shown = drawn("rosenbrock", 3, sgd={"lr": 1e308})
+    assert shown.descents[0].note == "diverged at step 1"
+    animate(shown, tmp_path / "a.gif", "path", 2)
+    animate(shown, tmp_path / "b.gif", "relief", 2)
+    assert len(frames_of(tmp_path / "b.gif")) == 2
 
 
 @pytest.mark.parametrize("name", SURFACES)
@@ -185,6 +221,16 @@ def test_reliefs_lie_on_the_surface(name):
     assert (np.diff(way.taken) >= 0).all()
     figure = relief(shown)
     assert [axes.name for axes in figure.axes] == ["3d"]
+
+
+@pytest.mark.parametrize("text", ["-7000*x**2", "x + 1e6", "1e7*y", "x**2 + y**2"])
+def test_marks_of_heights_are_true(text):
+    found = surface_of(text, WINDOW)
+    ground = terrain(found, found.window)
+    heights, texts = ground.ticks()
+    told = [float(each.replace("−", "-")) for each in texts]
+    assert not ground.logarithmic and len(set(texts)) == len(texts) > 2
+    assert ground.low + heights * (ground.high - ground.low) == pytest.approx(told, abs=1e-6 * ground.high)
 
 
 def test_hills_hide_what_lies_behind_them_and_the_ground_hides_the_floor():

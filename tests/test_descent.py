@@ -101,7 +101,10 @@ def corners(x, y):
     return abs(x) / (1 + abs(y)) + where(x > y, x * y, sqrt(y * y + 1)) - 1e-310 * x
 
 
-@pytest.mark.parametrize("differ", [("lr",), ("b",), ("c",), ("lr", "b", "c"), ()], ids=str)
+ONE = [pytest.param((name,), marks=pytest.mark.slow, id=name) for name in ("lr", "b", "c")]
+
+
+@pytest.mark.parametrize("differ", [*ONE, pytest.param(("lr", "b", "c"), id="all"), pytest.param((), id="none")])
 def test_scalar_states_conditions_and_powers_of_ones_own(differ):
     random = np.random.default_rng(2)
     arrays = {name: random.choice([0.0, 1e-160, 0.005, 0.3, 0.8], RUNS) for name in differ}

@@ -205,7 +205,8 @@ def test_a_picture_tells_all_its_settings() -> None:
     assert "30 steps from (-1.5, 0.001); noise 0.5 in gradients, seed 3; as asked; a dot every 2 steps" in found
     assert {"Saddle", "Momentum", "lr 0.2, rho 0.5"} <= set(found)
     assert any(text.startswith("left the window") for text in found)
-    assert "".join(noisy.teaches.split()) in "".join("".join(found).split())
+    said = f"At the surface's own start, rates and steps: {noisy.teaches}"
+    assert "".join(said.split()) in "".join("".join(found).split())
 
 
 def test_all_rules_fit_on_one_picture() -> None:
@@ -221,9 +222,10 @@ def test_all_rules_fit_on_one_picture() -> None:
         assert not (one.x0 < other.x1 and other.x0 < one.x1 and one.y0 < other.y1 and other.y0 < one.y1)
 
 
-def test_labels_beside_the_loss_do_not_collide() -> None:
+@pytest.mark.parametrize("rules", [USUAL, ("optimistic_gradient_descent", "rmsprop_inside_centered_momentum")])
+def test_labels_beside_the_loss_do_not_collide(rules: tuple[str, ...]) -> None:
     with save.style():
-        figure = path(drawn("saddle"))
+        figure = path(drawn("saddle", rules))
         figure.canvas.draw()
         boxes = [text.get_window_extent() for text in figure.texts]
         right = figure.bbox.width

@@ -1,8 +1,10 @@
 """`thalweg draw` as a user meets it: files, defaults, and bad input, refused in a sentence with nothing written."""
 
 import builtins
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,7 @@ BAD = [
     ("saddle --function x", "got SURFACE and --function"),
     ("--function x --file one.py", "got --function and --file"),
     ("--function x+", "at column 3, got the end"),
+    ("--function 1e300*x", "expected a value of at most 1e+200 at the start"),
     ("--function x+z", "at column 3, got 'z'"),
     ("--function log(x) --start -1,0", "expected a finite value at the start"),
     ("--function sqrt(x) --start 0,0", "expected a derivative at the start"),
@@ -63,6 +66,8 @@ BAD = [
     ("saddle --window 1,2", "expected --window x0,x1,y0,y1"),
     ("saddle --window a,b,c,d", "expected --window x0,x1,y0,y1"),
     ("saddle --window -inf,1,0,1", "expected --window x0,x1,y0,y1"),
+    ("saddle --window -1e308,1e308,0,1", "at most 1e+100 apart"),
+    ("saddle --window 1,1.0000000000000002,0,1", "can be told apart"),
     ("saddle --start 7,0", "expected a start inside the window"),
     ("saddle --start 0.5", "expected --start x,y"),
     ("saddle --start nan,0", "expected --start x,y"),
@@ -81,6 +86,7 @@ BAD = [
     ("saddle --lr fast", "expected a learning rate above 0"),
     ("saddle --lr inf", "expected a learning rate above 0"),
     ("saddle --lr 0.1,0.2", "expected one learning rate for --view path"),
+    ("saddle --view steps --lr 1,2,1", "expected every learning rate once"),
     ("saddle --view steps --lr 1,2,3,4,5,6,7", "expected at most 6 learning rates"),
     ("saddle --lr best", "expected a surface with a minimum"),
     ("saddle --view above", "there is no view 'above'"),
@@ -97,6 +103,7 @@ BAD = [
     ("--file missing.py", "there is no file 'missing.py'"),
     ("--file empty.py", "expected one surface in 'empty.py', got none"),
     ("--file two.py", "got bowl, cup"),
+    ("--file ends.py", "cannot be loaded (SystemExit: 3)"),
     ("--file line.py", "must take (x, y), got (x): a picture has two dimensions"),
     ("--file branches.py", "cannot branch on a symbol"),
 ]
@@ -107,6 +114,7 @@ def test_bad_input_is_one_sentence(
     arguments: str, sentence: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = {"one.py": SURFACE, "empty.py": "x = 1", "two.py": SURFACE + ANOTHER}
+    files["ends.py"] = "raise SystemExit(3)"
     for name, text in {**files, "line.py": ONE_DIMENSION, "branches.py": BRANCHES}.items():
         (folder / name).write_text(text)
     (folder / "folder.png").mkdir()
@@ -177,12 +185,20 @@ def test_rules_of_one_name_are_told_apart() -> None:
 
 def test_steps_has_a_column_for_each_rate() -> None:
     three = columns(asked(view="steps"))
-    assert [c.scene.descents[0].contender.setting.hyper["lr"] for c in three] == [0.00333, 0.01, 0.03]
+    assert [c.scene.descents[0].contender.setting.hyper["lr"] for c in three] == pytest.approx([0.01 / 3, 0.01, 0.03])
     article = columns(asked(view="steps", lr="0.001,0.01,0.1", rules=ARTICLE))
     assert [c.title for c in article] == ["lr 0.001", "lr 0.01", "lr 0.1"]
     assert article[0].entries == ("", "rho 0.95", "mu 0.95", "", "beta 0.9", "rho 0.9", "")
     assert {d.contender.setting.hyper["lr"] for d in article[2].scene.descents} == {0.1}
     assert [c.title for c in columns(asked(view="steps", lr="0.2"))] == ["lr 0.02", "lr 0.2", "lr 2"]
+
+
+def test_columns_scale_every_rate_also_one_that_was_asked_for() -> None:
+    given = columns(asked(view="steps", rules="adam:lr=0.12345,adam:lr=0.12346,sgd:lr=linear(0.1,0.2,3)"))
+    rates = [[d.contender.setting.hyper["lr"] for d in c.scene.descents] for c in given]
+    assert [row[0] for row in rates] == pytest.approx([0.04115, 0.12345, 0.37035])
+    assert [row[2](2) for row in rates] == pytest.approx([rates[1][2](2) * factor for factor in (1 / 3, 1, 3)])
+    assert given[1].entries == ("lr 0.12345", "lr 0.12346", "lr linear(0.1, 0.2, 3)")
 
 
 def test_noise_start_and_window() -> None:
@@ -221,6 +237,18 @@ def test_what_fails_leaves_nothing_behind(folder: Path) -> None:
 
     with pytest.raises(InputError):
         fail()
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_an_animation_that_is_interrupted_leaves_nothing(folder: Path) -> None:
+    command = [sys.executable, "-m", "thalweg.cli", "draw", "rosenbrock", "--steps", "2000", "--frames", "2000"]
+    process = subprocess.Popen([*command, "-o", "x.gif"], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while process.poll() is None and not any(file.stat().st_size > 10_000 for file in folder.iterdir()):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=100)
+    assert (process.returncode, said) == (cli.INTERRUPTED, "thalweg: interrupted\n")
     assert list(folder.iterdir()) == []
 
 

@@ -58,7 +58,7 @@ def is_calm(line, lines) -> bool:
         return len(set(seen)) == 1
     if line.op in ("abs", "sign", "maximum", "minimum"):
         a, b = (*line.args, 0.0)[:2]
-        if abs(lines[0].get(a, a) - lines[0].get(b, b)) < 1e-6:
+        if not abs(lines[0].get(a, a) - lines[0].get(b, b)) >= 1e-6:  # nor where one is NaN
             return False
     return not any(isinstance(v, mpmath.mpc) or not 1e-6 < abs(v) < 1e6 for v in seen)
 
@@ -70,8 +70,8 @@ def made(tree) -> Surface:
     return surface("here", window=((-1, 1), (-1, 1)), starts=((0, 0),))(f)
 
 
-@settings(max_examples=250, deadline=None)
-@given(st.recursive(LEAVES, nodes, max_leaves=12), st.floats(0.1, 2.5), st.floats(-2.5, 2.5))
+@settings(max_examples=120, deadline=None)
+@given(st.recursive(LEAVES, nodes, max_leaves=12), st.floats(0.1, 2.5), st.floats(0.1, 2.5) | st.floats(-2.5, -0.1))
 def test_any_formula_s_gradient_is_the_limit_of_its_differences(tree, x, y) -> None:
     """Both in mpmath, where only a wrong formula differs by more than the rounding of numbers that are folded."""
     shown = made(tree)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from thalweg.draw import basin_map as basin_module
-from thalweg.draw.basins import GONE, NOWHERE, SIDES, basins, goals_of
+from thalweg.draw.basins import GONE, NOWHERE, SIDES, Goals, basins, goals_of
 from thalweg.draw.maps import basin_map, rate_map
 from thalweg.draw.minima import minima_of
 from thalweg.draw.rate_grid import RATES, lowest_of, row, starts_around
@@ -20,7 +20,13 @@ HIMMELBLAU, SADDLE = SURFACES["himmelblau"], SURFACES["saddle"]
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("saddle", 0), ("rosenbrock", 1), ("himmelblau", 4), ("rastrigin", 121), ("two_minima", 2)],
+    [
+        ("saddle", 0),
+        pytest.param("rosenbrock", 1, marks=pytest.mark.slow),
+        ("himmelblau", 4),
+        pytest.param("rastrigin", 121, marks=pytest.mark.slow),
+        ("two_minima", 2),
+    ],
 )
 def test_minima_are_found_declared_or_not(name, count):
     known = SURFACES[name]
@@ -43,6 +49,15 @@ def test_a_minimum_at_a_corner_is_found_and_a_slope_has_none():
 
     assert minima_of(tent, tent.window) == pytest.approx(np.array([[0.3, 0.0]]), abs=1e-4)
     assert len(minima_of(slope, slope.window)) == 0
+
+
+@pytest.mark.parametrize("size", [pytest.param(1e-6, marks=pytest.mark.slow), 1e30])
+def test_minima_are_found_in_a_window_of_any_size(size):
+    @surface("a bowl", window=((-size, size), (-size, size)), starts=((0.0, 0.0),))
+    def bowl(x, y):
+        return (x / size - 0.3) ** 2 + (y / size) ** 2
+
+    assert minima_of(bowl, bowl.window) / size == pytest.approx(np.array([[0.3, 0.0]]), abs=1e-9)
 
 
 def test_starts_near_a_minimum_lead_to_it_and_quarters_are_about_equal():
@@ -73,10 +88,10 @@ def test_on_a_saddle_runs_leave_on_their_side_of_the_ridge():
 
 
 def test_infinite_and_missing_ends():
-    goals = goals_of(SADDLE, SADDLE.window)
+    goals = Goals(SADDLE.window, np.empty((0, 2)), 0.03)
     ends = np.array([[0.0, np.inf], [-np.inf, 0.0], [np.nan, 0.0], [0.0, 0.0]])
     assert goals.reached(ends).tolist() == [SIDES.index("above"), SIDES.index("left"), GONE, NOWHERE]
-    goals = goals_of(HIMMELBLAU, HIMMELBLAU.window)
+    goals = Goals(HIMMELBLAU.window, np.array(HIMMELBLAU.minima), 0.03)
     assert goals.reached(ends).tolist() == [GONE, GONE, GONE, NOWHERE]
 
 
@@ -104,6 +119,14 @@ def test_on_a_saddle_the_score_is_the_time_to_leave_downhill():
     assert found.scores[0] == 50 and found.scores[1] == pytest.approx(needed, abs=0.05)
     assert found.scores[2] < found.scores[1]
     assert starts_around((-2.0, 2.0), SADDLE.window).min(axis=0) == pytest.approx([-2.0, 1.6])
+
+
+def test_where_no_run_leaves_no_rate_is_the_best():
+    given = [Contender("sgd", resolve("sgd", {}))]
+    drawn = scene(SADDLE, given, steps=1)
+    assert row(resolve("sgd", {}), drawn, None, np.array([1e-3, 1e-2])).best is None
+    flat = surface("level", window=((-1, 1), (-1, 1)), starts=((0.0, 0.0),))(lambda x, y: 0 * x)
+    assert "none: no run leaves" in texts_of(rate_map(scene(flat, given, steps=2)))
 
 
 def test_runs_that_leave_uphill_are_lost():

@@ -157,6 +157,13 @@ def test_bad_input_is_refused_in_a_sentence(case):
     assert sentence in str(refused.value) and "\n" not in str(refused.value)
 
 
+def test_what_is_no_rule_and_what_is_no_gradient_is_refused():
+    with pytest.raises(InputError, match="expected a rule or the name of one, got None"):
+        minimize(None, SADDLE, STARTS)
+    with pytest.raises(InputError, match="expected a surface, or a function from points to gradients, got 'saddle'"):
+        minimize("sgd", "saddle", STARTS)
+
+
 def test_a_number_as_start_does_not_go_with_arrays():
     with pytest.raises(InputError, match=r"got one number: write \[2\]"):
         minimize("sgd", lambda x: x, 2, lr=[0.1, 0.2])

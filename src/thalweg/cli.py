@@ -80,8 +80,13 @@ def main(arguments: list[str] | None = None) -> None:
     except SystemExit as ending:  # typer ends the process itself, also when it is interrupted
         code = ending.code
     if code == INTERRUPTED:
-        print("thalweg: interrupted; finished runs of compare are kept, and the same command goes on", file=sys.stderr)
+        kept = "; finished runs are kept, and the same command goes on" if _compares(arguments) else ""
+        print(f"thalweg: interrupted{kept}", file=sys.stderr)
     sys.exit(code)
+
+
+def _compares(arguments: list[str] | None) -> bool:
+    return "compare" in (sys.argv[1:2] if arguments is None else arguments[:1])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from thalweg.draw.views import View
 
 FOLDER = Path("thalweg-out")
-FRAMES, MOST_FRAMES = 100, 2000
+FRAMES = 100
 
 
 def draw(  # noqa: PLR0913  (a command's options are its parameters)
@@ -63,13 +63,13 @@ def _view(name: str) -> View:
 
 def _check_frames(frames: int | None, out: Path | None, view: str) -> None:
     """Refuse frames of a still picture, no frames or too many, and the animation of a view that does not move."""
-    from thalweg.draw import save, views
+    from thalweg.draw import animation, save, views
 
     moves = out is not None and out.suffix.lower() in save.MOVING
     if frames is not None and not moves:
         raise InputError(f"expected --frames with .gif and .mp4 only, got {frames}: write to such a file with -o")
-    if frames is not None and not 1 <= frames <= MOST_FRAMES:
-        raise InputError(f"expected 1 to {MOST_FRAMES:,} frames, got {frames:,}: choose another number")
+    if frames is not None:
+        animation.check_frames(frames)
     if moves and view not in views.MOVING:
         raise InputError(
             f"expected .png or .svg for --view {view}, which does not move, got '{out}': write to such a file"

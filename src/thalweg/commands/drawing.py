@@ -93,14 +93,16 @@ def columns(asked: Asked) -> list[Column]:
     rated = _rated(contenders, surface, chosen, begin, steps, shown)
     if asked.view != "steps":
         return [column("", rated)]
-    return [column(title, _times(rated, factor)) for factor, title in FACTORS.items()]
+    labelled = _labelled(rated)
+    return [column(title, _times(labelled, factor)) for factor, title in FACTORS.items()]
 
 
 def rates_of(text: str | None, view: View) -> str | tuple[float, ...]:
     """How learning rates are chosen: `""` as the surface declares, `"best"`, or numbers.
 
     Raises:
-        InputError: If the text is neither, a number is not above 0, or there are several and the view shows one.
+        InputError: If the text is neither, a number is not above 0 or comes twice, or there are several and the view
+            shows one.
 
     Example:
         >>> rates_of("0.1", "path"), rates_of("best", "path"), rates_of("0.001,0.01", "steps")
@@ -117,6 +119,8 @@ def rates_of(text: str | None, view: View) -> str | tuple[float, ...]:
         raise InputError(
             f"expected at most {MOST_COLUMNS} learning rates, got {len(numbers)}: a picture has no more room"
         )
+    if len(set(numbers)) < len(numbers):
+        raise InputError(f"expected every learning rate once, got '{text}': remove one")
     return numbers
 
 
@@ -252,7 +256,7 @@ def _at(contenders: Sequence[Contender], rate: float) -> list[Contender]:
 
 
 def _times(contenders: Sequence[Contender], factor: float) -> list[Contender]:
-    return [c if "lr" in c.given else replace(c, setting=rates.times(c.setting, factor)) for c in contenders]
+    return [replace(c, setting=rates.times(c.setting, factor)) for c in contenders]
 
 
 def _labelled(contenders: Sequence[Contender]) -> list[Contender]:

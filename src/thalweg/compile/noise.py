@@ -98,7 +98,8 @@ def normal(seed: int, runs: Any, step: int) -> tuple[np.ndarray, np.ndarray]:
 
 def noisy(slopes: np.ndarray, noise: float, normal_: np.ndarray) -> np.ndarray:
     """Gradients with noise of a standard deviation, without subnormal numbers."""
-    return FLUSHING["add"](slopes, FLUSHING["mul"](flushed(np.float64(noise)), normal_))
+    with np.errstate(all="ignore"):
+        return FLUSHING["add"](slopes, FLUSHING["mul"](flushed(np.float64(noise)), normal_))
 
 
 @functools.cache

@@ -16,7 +16,7 @@ from thalweg.draw.page import place
 from thalweg.draw.path import losses
 from thalweg.draw.relief import staged
 from thalweg.draw.save import MOVING, being_written, style
-from thalweg.draw.scene import Descent, Scene
+from thalweg.draw.scene import Descent, Scene, within
 from thalweg.draw.strand import Strand
 from thalweg.draw.trail import trail
 from thalweg.draw.video import write_mp4
@@ -48,8 +48,7 @@ def animate(scene: Scene, path: Path, view: str, frames: int) -> None:
         raise InputError(f"expected an animation that ends in .gif or .mp4, got '{path.name}': give one of these")
     if view not in VIEWS:
         raise InputError(f"expected a view that moves, one of {', '.join(VIEWS)}, got '{view}': give one of these")
-    if not 1 <= frames <= MOST_FRAMES:
-        raise InputError(f"expected 1 to {MOST_FRAMES} frames, got {frames}: an animation has no other number")
+    check_frames(frames)
     with style(), being_written(path) as temporary:
         figure, moving = VIEWS[view](scene)
         film = Film(figure, moving, spread_over(scene.steps, frames))
@@ -58,6 +57,16 @@ def animate(scene: Scene, path: Path, view: str, frames: int) -> None:
             write_gif(temporary, film.frames(), [film.delay] * (len(film.shown) - 1) + [HELD], colours)
         else:
             write_mp4(temporary, film.frames(), film.delay, HELD)
+
+
+def check_frames(frames: int) -> None:
+    """Refuse a number of frames that makes no animation.
+
+    Raises:
+        InputError: If there are none or too many.
+    """
+    if not 1 <= frames <= MOST_FRAMES:
+        raise InputError(f"expected 1 to {MOST_FRAMES:,} frames, got {frames:,}: choose another number")
 
 
 def from_above(scene: Scene) -> tuple[Figure, list[Moving]]:
@@ -81,8 +90,7 @@ def _trajectory(axes: Any, descent: Descent, scene: Scene) -> list[Moving]:
 
     way, colour = trail(descent.points, scene.window), descent.colour
     every = np.arange(0, len(descent.points), round_step(scene.steps))
-    low, high = np.array(scene.window).T
-    every = every[((descent.points[every] >= low) & (descent.points[every] <= high)).all(axis=1)]
+    every = every[within(descent.points[every], scene.window)]
     (x, y), (dot_x, dot_y) = way.points.T, descent.points[every].T
     halo = [Stroke(linewidth=3.4, foreground="white", alpha=0.8), Normal()]
     (line,) = axes.plot(x, y, color=colour, linestyle=descent.dash, linewidth=1.8, path_effects=halo)

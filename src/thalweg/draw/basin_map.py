@@ -10,6 +10,7 @@ import numpy as np
 from thalweg.draw import page
 from thalweg.draw.basins import GONE, NOWHERE, SIDES, STARTS, Goals, basins, goals_of
 from thalweg.draw.contours import INK, QUIET, frame, heights, levels
+from thalweg.draw.labels import name_of
 from thalweg.draw.scene import Contender, Scene, values_along
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ TINTS = ("#77aadd", "#ee8866", "#eedd88", "#ffaabb", "#99ddff", "#44bb99", "#bbc
 IDLE, LOST = "#e6e6e6", "#8a8a8a"
 COLUMNS = 4  # of panels
 GAP, TITLE, KEY = 0.3, 1.0, 0.7  # between panels, above each for its words, and around the key, in inches
+LINE, LETTER = 0.15, 0.1  # height of a line of settings, and width of a letter of a name, in inches
 WAYS = {"left": "to the left", "right": "to the right", "below": "below", "above": "above"}
 SCALE = "viridis_r"  # for heights, of many minima: the lowest are dark
 
@@ -37,33 +39,23 @@ def basin_map(scene: Scene) -> Figure:
     columns = min(COLUMNS, max(len(scene.descents), 1))
     rows = -(-len(scene.descents) // columns)
     wide = min((page.WIDTH - 2 * page.MARGIN - 0.3 - (columns - 1) * GAP) / columns, 5.0)
-    foot = page.foot_height(scene) + _key_height(scene, goals) + KEY
-    figure = page.figure(foot + rows * (wide + TITLE) + 1.0)
+    foot = page.foot_height(scene, elsewhere=True) + _key_height(scene, goals) + KEY
+    title = TITLE + LINE * (max((len(_settings(d.contender, wide)) for d in scene.descents), default=1) - 1)
+    figure = page.figure(foot + rows * (wide + title) + 1.0)
     top = figure.get_figheight() - 0.75
     for place, descent in enumerate(scene.descents):
         row, column = divmod(place, columns)
-        left, bottom = page.MARGIN + 0.3 + column * (wide + GAP), top - (row + 1) * (wide + TITLE)
+        left, bottom = page.MARGIN + 0.3 + column * (wide + GAP), top - (row + 1) * (wide + title)
         axes = page.place(figure, left, bottom, wide, wide)
         codes = basins(descent.contender.setting, scene.surface, goals, scene.steps, STARTS)
         _panel(axes, scene, goals, codes)
         axes.tick_params(labelleft=column == 0, labelsize=8)
         _words(figure, descent.contender, left, bottom + wide, wide, shares(codes, goals))
     _key(figure, scene, goals, foot - 0.47)
-    head(figure, scene, f"where {STARTS} × {STARTS} starts are after {_steps(scene)}")
-    page.foot(figure, scene)
+    said = f"where {STARTS} × {STARTS} starts are after {page.counted(scene)}{page.noise(scene)}"
+    page.head(figure, scene, said, scene.remark)
+    page.foot(figure, scene, elsewhere=True)
     return figure
-
-
-def head(figure: Any, scene: Scene, said: str) -> None:
-    """Title and settings at the top."""
-    noise = f"; noise {scene.surface.noise:g} in gradients, seed {scene.surface.seed}" if scene.surface.noise else ""
-    title, tall = textwrap.shorten(scene.title, 90, placeholder=" ..."), figure.get_figheight()
-    page.write(figure, page.MARGIN, tall - 0.46, title, 17, weight="bold")
-    page.write(figure, page.MARGIN, tall - 0.74, said + noise, 10, QUIET)
-
-
-def _steps(scene: Scene) -> str:
-    return "1 step" if scene.steps == 1 else f"{scene.steps} steps"
 
 
 def shares(codes: np.ndarray, goals: Goals) -> str:
@@ -130,11 +122,18 @@ def _coloured(codes: np.ndarray, goals: Goals, scene: Scene) -> np.ndarray:
 
 def _words(figure: Any, contender: Contender, left: float, top: float, wide: float, said: str) -> None:
     """What stands above a panel: who, with which settings, and which share of the starts leads where."""
-    page.write(figure, left, top + 0.57, contender.label, 10.5, weight="bold")
-    page.write(figure, left, top + 0.40, contender.settings, 8.5, QUIET)
+    settings, name = _settings(contender, wide), name_of(contender)
+    for line, text in enumerate(reversed(settings)):
+        page.write(figure, left, top + 0.40 + LINE * line, text, 8.5, QUIET)
+    size = min(10.5, 10.5 * wide / (LETTER * len(name)))
+    page.write(figure, left, top + 0.42 + LINE * len(settings), name, size, weight="bold")
     bound = said.replace(" %", "\u00a0%").replace("< ", "<\u00a0")
     for line, text in enumerate(reversed(textwrap.wrap(bound, int(wide / 0.062)))):
         page.write(figure, left, top + 0.08 + 0.15 * line, text, 8.5)
+
+
+def _settings(contender: Contender, wide: float) -> list[str]:
+    return textwrap.wrap(contender.settings, int(wide / 0.068))
 
 
 def _key(figure: Any, scene: Scene, goals: Goals, top: float) -> None:
@@ -164,7 +163,7 @@ def _key_height(scene: Scene, goals: Goals) -> float:
 def _entries(scene: Scene, goals: Goals) -> list[tuple[str, str]]:
     """Colours and what they mean."""
     idle = (IDLE, "near no minimum yet" if len(goals.minima) else "still inside the window")
-    lost = (LOST, "left the window or diverged" if len(goals.minima) else "diverged")
+    lost = (LOST, "left the window or has no value" if len(goals.minima) else "diverged or has no value")
     if len(goals.minima) > len(TINTS):
         return [idle, lost]
     lows = values_along(scene.surface, goals.minima)

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.draw.scene import Descent, Scene, values_along
+from thalweg.draw.scene import LARGEST, Descent, Scene, values_along, within
+from thalweg.draw.ticks import written_out
 from thalweg.draw.trail import trail
 from thalweg.formula.surface import Point, Surface
 
-INK, QUIET, GRID = "#333333", "#777777", "#e4e4e4"
+INK, QUIET = "#333333", "#777777"
 LOW, HIGH = "#c9d6e2", "#fbfcfd"  # of the ground: valleys are darker
 MANY = 16  # more trajectories than these are thin and bear no dots
 SKEWED = 0.2  # a surface whose median height is below this part of its highest one is mostly low
-LARGEST = 1e200  # matplotlib takes 1e250 for everything above the highest contour
 MOST_UNEVEN = 2.5  # a window longer than this in one direction is not drawn to scale
 
 
@@ -61,6 +61,8 @@ def ground(axes: Any, surface: Surface, window: tuple[Point, Point]) -> None:
     x, y, values = heights(surface, window)
     lowest = float(values_along(surface, np.array(surface.minima)).min()) if surface.minima else None
     edges = levels(values, lowest)
+    largest = max(np.abs(values).max(initial=0.0, where=np.isfinite(values)), np.abs(edges).max())
+    values, edges = values / largest, edges / largest  # no number of them is shown, and 1e-300 is too small to be drawn
     colours = LinearSegmentedColormap.from_list("ground", [LOW, HIGH])
     norm = BoundaryNorm(edges, colours.N) if len(edges) > 2 else None
     axes.contourf(x, y, values, levels=edges, cmap=colours, norm=norm, extend="both")
@@ -77,20 +79,20 @@ def frame(axes: Any, window: tuple[Point, Point]) -> None:
     axes.set(xlim=window[0], ylim=window[1])
     if 1 / MOST_UNEVEN <= (x_high - x_low) / (y_high - y_low) <= MOST_UNEVEN:
         axes.set_aspect("equal")
+    for axis, ends in zip((axes.xaxis, axes.yaxis), window, strict=True):
+        written_out(axis, *ends)
     axes.set_xlabel("x")
     axes.set_ylabel("y", rotation=0)
 
 
 def inside(points: np.ndarray, window: tuple[Point, Point]) -> np.ndarray:
     """Those of the points that lie in a window."""
-    low, high = np.array(window).T
-    return points[((points >= low) & (points <= high)).all(axis=1)]
+    return points[within(points, window)]
 
 
 def way(descent: Descent, window: tuple[Point, Point]) -> np.ndarray:
     """The part of a run that is drawn, cut at the window: as far as it comes back into it, and out of it at last."""
-    low, high = np.array(window).T
-    last = np.flatnonzero(((descent.points >= low) & (descent.points <= high)).all(axis=1))[-1]
+    last = np.flatnonzero(within(descent.points, window))[-1]
     return trail(descent.points[: last + 2], window).points
 
 

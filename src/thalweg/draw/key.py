@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from thalweg.draw.contours import INK, QUIET
-from thalweg.draw.labels import entry_of
-from thalweg.draw.page import MARGIN, described
+from thalweg.draw.labels import entry_of, name_of
+from thalweg.draw.page import CROWDED, MARGIN, SIZES, described
 from thalweg.draw.scene import Descent, Scene
 from thalweg.draw.strand import Counter, Remark
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 WIDTH = 9.6  # of the picture, in inches
 DOTS_PER_INCH = 100
-SIZE = 9.0  # of the key's letters, in points
-LETTER = 0.54 * SIZE / 72  # about the width of one, in inches
+LETTER = 0.54 / 72  # about the width of one of a size of one point, in inches
 ROW = 0.21  # of the key, in inches
 SAMPLE = 0.38  # length of a line's sample, in inches
+WIDER = 0.06  # as a part of a text's width
 NOTE = "#a02020"
 TITLE, SMALLEST, LONG = 16.0, 9.0, 55  # sizes of the title in points, and the letters that fit at the first of them
 HEAD = 0.95  # height of the title and what stands below it, in inches
@@ -61,7 +61,7 @@ def key(figure: Figure, scene: Scene) -> list[Remark]:
     for place, descent in enumerate(scene.descents):
         column, row = divmod(place, rows)
         left = MARGIN + (WIDTH - 2 * MARGIN) * column / columns
-        remarks += _row(figure, descent, left, key_height(scene) - (row + 0.5) * ROW)
+        remarks += _row(figure, descent, left, key_height(scene) - (row + 0.5) * ROW, _size(scene))
     return remarks
 
 
@@ -82,23 +82,29 @@ def step_of(note: str) -> int:
 
 def _columns(scene: Scene) -> int:
     """How many descents stand side by side: up to three, if there is room for the longest."""
-    longest = max((len(entry_of(descent)) for descent in scene.descents), default=1) * LETTER + SAMPLE + 0.15
+    longest = (
+        max((len(entry_of(descent)) for descent in scene.descents), default=1) * LETTER * _size(scene) + SAMPLE + 0.15
+    )
     return max(1, min(3, int((WIDTH - 2 * MARGIN) / longest), len(scene.descents)))
 
 
-def _row(figure: Figure, descent: Descent, x: float, y: float) -> list[Remark]:
+def _size(scene: Scene) -> float:
+    """Of the key's letters, in points."""
+    return SIZES[len(scene.descents) > CROWDED]
+
+
+def _row(figure: Figure, descent: Descent, x: float, y: float, size: float) -> list[Remark]:
     """Draw a line's sample, its name and its settings, and give what became of it."""
     from matplotlib.lines import Line2D
 
     tall, look = figure.get_figheight(), {"color": descent.colour, "linestyle": descent.dash, "linewidth": 2.2}
     figure.add_artist(Line2D([x / WIDTH, (x + SAMPLE) / WIDTH], [y / tall, y / tall], **look))
-    settings = "" if descent.contender.label.endswith(descent.contender.settings) else descent.contender.settings
     x += SAMPLE + 0.08
-    for text, colour in ((descent.contender.label, INK), (settings, QUIET)):
-        x = _end(figure, _text(figure, x, y, text, colour, SIZE)) + 0.08 if text else x
+    for text, colour in ((name_of(descent.contender), INK), (descent.contender.settings, QUIET)):
+        x = _end(figure, _text(figure, x, y, text, colour, size)) + 0.08 if text else x
     if not descent.note:
         return []
-    return [Remark(_text(figure, x + 0.02, y, descent.note, NOTE, SIZE), step_of(descent.note))]
+    return [Remark(_text(figure, x + 0.02, y, descent.note, NOTE, size), step_of(descent.note))]
 
 
 def _text(figure: Figure, x: float, y: float, text: str, colour: str, size: float, **look: str) -> Text:
@@ -108,4 +114,6 @@ def _text(figure: Figure, x: float, y: float, text: str, colour: str, size: floa
 
 
 def _end(figure: Figure, text: Text) -> float:
-    return text.get_window_extent().x1 / figure.dpi
+    """Where a text ends, in inches; hinted for another resolution it may be a little wider."""
+    box = text.get_window_extent()
+    return (box.x1 + WIDER * box.width) / figure.dpi

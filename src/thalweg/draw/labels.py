@@ -62,7 +62,7 @@ def name_of(contender: Contender) -> str:
     return contender.label.removesuffix(contender.settings).rstrip()
 
 
-def lines_of(descent: Descent, width: int = 38) -> list[str]:
+def lines_of(descent: Descent, width: int = 33) -> list[str]:
     """What stands below a run's name: its settings, and its note if it has one, in lines of at most this width."""
     texts = (descent.contender.settings, descent.note)
     return [line for text in texts if text for line in textwrap.wrap(text, width)]

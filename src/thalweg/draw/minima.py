@@ -8,7 +8,7 @@ import numpy as np
 
 from thalweg.compile import numpy as reference
 from thalweg.compile.gradient import trace_gradient
-from thalweg.draw.scene import values_along
+from thalweg.draw.scene import values_along, within
 from thalweg.formula.surface import Point, Surface
 from thalweg.frameworks.numpy import descend
 from thalweg.rules import RULES
@@ -17,6 +17,7 @@ from thalweg.rules.setting import setting
 CELLS = 160  # of the grid, along each axis
 ASIDE = 0.37  # of a cell: a corner such as that of sqrt(x**2) is likely at a round number, where no slope is
 STEPS = 2000  # of the descent, by iRprop-, which finds the size of its steps by itself
+FINEST = 1e-11  # of a cell: the shortest step
 APART = 5e-3  # of the window: minima nearer to one another count as one
 RING, SIDES = 1e-4, 64  # of the window: at a minimum the ground rises to all sides at this distance
 RISES = 0.1  # how much, as a part of what the slope there would give: at a corner there is no slope of 0
@@ -35,7 +36,7 @@ def minima_of(surface: Surface, window: tuple[Point, Point]) -> np.ndarray:
     found = _bottoms(replace(surface, noise=0.0), window, (high - low) / CELLS)
     declared = np.array(surface.minima, dtype=float).reshape(-1, 2)
     points = np.concatenate([declared, found])
-    points = points[((points >= low) & (points <= high)).all(axis=1)]
+    points = points[within(points, window)]
     kept: list[np.ndarray] = []
     for point in points:
         if all(np.abs((point - other) / (high - low)).max() > APART for other in kept):
@@ -51,7 +52,9 @@ def _bottoms(surface: Surface, window: tuple[Point, Point], cell: np.ndarray) ->
     dents = grid[_dents(values_along(surface, grid))]
     if not len(dents):
         return dents
-    careful = setting(RULES["irprop_minus"], {"lr": float(cell.min()) / 10, "eta_min": 1e-12})
+    size = float(cell.min())
+    sizes = {"lr": size / 10, "eta_min": FINEST * size, "eta_max": float(cell.max())}
+    careful = setting(RULES["irprop_minus"], sizes)
     ends = descend(careful, surface, dents, steps=STEPS, record="last")
     return ends[_rests(surface, ends, RING * CELLS * cell)]
 

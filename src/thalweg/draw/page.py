@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from thalweg.draw import rates
 from thalweg.draw.contours import INK, QUIET
 from thalweg.draw.scene import Descent, Scene
 
@@ -39,30 +40,52 @@ def write(fig: Any, x: float, y: float, text: str, size: float = 10, colour: str
     fig.text(x / wide, y / tall, text, fontsize=size, color=colour, parse_math=False, **more)
 
 
-def head(fig: Any, scene: Scene, *more: str) -> None:
+def head(fig: Any, scene: Scene, *said: str) -> None:
     """Title and settings at the top."""
     _, tall = fig.get_size_inches()
     title = textwrap.shorten(scene.title, 90, placeholder=" ...")
     write(fig, MARGIN, tall - 0.46, title, 17, weight="bold")
-    write(fig, MARGIN, tall - 0.74, "; ".join([described(scene), *filter(None, (scene.remark, *more))]), 10, QUIET)
+    write(fig, MARGIN, tall - 0.74, "; ".join(filter(None, said)), 10, QUIET)
 
 
 def described(scene: Scene) -> str:
     """The settings that all runs share."""
-    steps = "1 step" if scene.steps == 1 else f"{scene.steps} steps"
-    noise = f"; noise {scene.surface.noise:g} in gradients, seed {scene.surface.seed}" if scene.surface.noise else ""
-    return f"{steps} from ({scene.start[0]:g}, {scene.start[1]:g}){noise}"
+    return f"{counted(scene)} from ({scene.start[0]:g}, {scene.start[1]:g}){noise(scene)}"
 
 
-def foot(fig: Any, scene: Scene) -> None:
+def counted(scene: Scene) -> str:
+    """How many steps there are."""
+    return "1 step" if scene.steps == 1 else f"{scene.steps} steps"
+
+
+def noise(scene: Scene) -> str:
+    """What noise there is in gradients, to be written behind other settings."""
+    return f"; noise {scene.surface.noise:g} in gradients, seed {scene.surface.seed}" if scene.surface.noise else ""
+
+
+def foot(fig: Any, scene: Scene, elsewhere: bool = False) -> None:
     """What the surface teaches, below everything."""
-    text = "\n".join(balanced(scene.surface.teaches))
+    text = "\n".join(balanced(taught(scene, elsewhere)))
     write(fig, MARGIN, 0.2, text, 10, linespacing=1.35, va="bottom")
 
 
-def foot_height(scene: Scene) -> float:
+def foot_height(scene: Scene, elsewhere: bool = False) -> float:
     """How much room that takes, in inches."""
-    return 0.2 + 0.19 * len(balanced(scene.surface.teaches))
+    return 0.2 + 0.19 * len(balanced(taught(scene, elsewhere)))
+
+
+def taught(scene: Scene, elsewhere: bool = False) -> str:
+    """What the surface teaches; on a picture of other settings than its own, with the word that it is said of these.
+
+    Args:
+        scene: What is shown.
+        elsewhere: Whether the picture shows runs from other starts, or at other rates, than the scene.
+    """
+    surface, settings = scene.surface, [d.contender.setting for d in scene.descents]
+    own = not elsewhere and scene.start == surface.starts[0] and scene.steps == surface.steps and not surface.noise
+    if own and all(rates.declared(surface, each).hyper.get("lr") == each.hyper.get("lr") for each in settings):
+        return surface.teaches
+    return f"At the surface's own start, rates and steps: {surface.teaches}" if surface.teaches else ""
 
 
 def balanced(text: str, most: int = 145) -> list[str]:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thalweg.draw import page
-from thalweg.draw.contours import GRID, MANY, QUIET, ground, inside, trajectories
+from thalweg.draw.contours import MANY, QUIET, ground, inside, trajectories
 from thalweg.draw.labels import entry_of, lines_of, name_of, round_step, spread
-from thalweg.draw.scene import Descent, Scene, values_along
+from thalweg.draw.scene import LARGEST, Descent, Scene, values_along
+from thalweg.draw.ticks import along_steps, written_out
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,7 +19,7 @@ NARROW, WIDE = 2.3, page.WIDTH - 6.95 - page.MARGIN  # the loss with labels besi
 BODY = 5.0  # height of the axes, in inches
 DEEPEST = 1e-8  # of the first height above the minimum: what is lower counts as arrived
 UNEVEN = 1e3  # values that span more than this factor are drawn on a symmetric logarithmic scale
-TEXT_LINE = 0.165  # of a label, in inches
+TEXT_LINE, LONGEST = 0.165, 20  # of a label, in inches, and the letters of a name for which there is room
 
 
 def path(scene: Scene) -> Figure:
@@ -29,7 +30,8 @@ def path(scene: Scene) -> Figure:
     """
     every = round_step(scene.steps)
     heights = [(1 + len(lines_of(d))) * TEXT_LINE + 0.09 for d in scene.descents]
-    direct = spread([0.0] * len(heights), heights, -0.2, BODY + 0.2) is not None
+    fits = all(len(name_of(d.contender)) <= LONGEST for d in scene.descents)
+    direct = fits and spread([0.0] * len(heights), heights, -0.2, BODY + 0.2) is not None
     entries = [] if direct else [entry_of(d) for d in scene.descents]
     below = page.foot_height(scene) + (0.2 + page.rows_of(entries) * page.LINE if entries else 0)
     fig = page.figure(below + 0.62 + BODY + 1.0)
@@ -45,15 +47,13 @@ def path(scene: Scene) -> Figure:
     else:
         page.legend(fig, page.foot_height(scene) + 0.2, scene.descents, entries)
     dots = [] if len(scene.descents) > MANY else ["a dot every step" if every == 1 else f"a dot every {every} steps"]
-    page.head(fig, scene, *dots)
+    page.head(fig, scene, page.described(scene), scene.remark, *dots)
     page.foot(fig, scene)
     return fig
 
 
 def losses(axes: Any, scene: Scene) -> None:
     """Draw the surface's value against the step: its height above the minimum on a logarithmic scale, where known."""
-    from matplotlib.ticker import MaxNLocator
-
     lowest = lowest_of(scene)
     low, high = limits(scene, lowest)
     many = len(scene.descents) > MANY
@@ -65,15 +65,20 @@ def losses(axes: Any, scene: Scene) -> None:
             lw=1.1 if many else 1.8,
             zorder=3 + 0.01 * rank,
         )
-    if lowest is not None and high > 100 * low:
+    along_steps(axes, scene.steps)
+    _scale(axes, scene, low, high)
+    axes.set(ylim=(low, high), xlabel="step")
+    axes.set_title("value" if lowest is None else "height above the minimum", fontsize=10, loc="left", color=QUIET)
+
+
+def _scale(axes: Any, scene: Scene, low: float, high: float) -> None:
+    """Choose the scale of the values: a linear one, unless they are very uneven."""
+    if low > 0 and high > 100 * low:
         axes.set_yscale("log")
     elif max(abs(low), abs(high)) > UNEVEN * middle(scene):
         axes.set_yscale("symlog", linthresh=middle(scene))
-    axes.set(xlim=(0, scene.steps), ylim=(low, high), xlabel="step")
-    axes.set_title("value" if lowest is None else "height above the minimum", fontsize=10, loc="left", color=QUIET)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
-    axes.grid(color=GRID, lw=0.7)
-    axes.set_axisbelow(True)
+    else:
+        written_out(axes.yaxis, low, high)
 
 
 def loss(values: np.ndarray, low: float, high: float, floor: bool) -> np.ndarray:
@@ -105,9 +110,11 @@ def lowest_of(scene: Scene) -> float | None:
 def limits(scene: Scene, lowest: float | None) -> tuple[float, float]:
     """Between which values the losses are shown: those that runs have inside the window."""
     values = np.concatenate([values_along(scene.surface, inside(d.points, scene.window)) for d in scene.descents])
-    values = values[np.isfinite(values)]
+    values = values[np.abs(values) <= LARGEST]
+    if lowest is None and 0 < values.min() < values.max() / UNEVEN:
+        return float(values.min()) / 1.5, float(values.max()) * 1.5
     if lowest is None:
-        margin = 0.03 * float(np.ptp(values)) or 1.0
+        margin = 0.03 * float(np.ptp(values)) or 0.05 * abs(float(values[0])) or 1.0
         return float(values.min()) - margin, float(values.max()) + margin
     above = values - lowest
     first = above[0]

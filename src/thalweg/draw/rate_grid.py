@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from thalweg.draw.minima import minima_of
-from thalweg.draw.scene import Scene, values_along
+from thalweg.draw.scene import Scene, values_along, within
 from thalweg.formula.surface import Point
 from thalweg.frameworks.numpy import descend
 from thalweg.rules.setting import Setting
@@ -26,7 +26,7 @@ class Row:
     Attributes:
         scores: For each of the rates; the lower the better.
         lost: For each of the rates whether a run diverged, or left the window where it should not.
-        best: The number of the best rate, None if all are lost.
+        best: The number of the best rate, None if all are lost or, where it counts that runs leave, none does.
     """
 
     scores: np.ndarray
@@ -72,7 +72,8 @@ def row(chosen: Setting, scene: Scene, lowest: float | None, rates: np.ndarray =
         scores, lost = _escapes(chosen, scene, starts, rates)
     else:
         scores, lost = _heights(chosen, scene, starts, rates, lowest)
-    return Row(scores, lost, _best(scores, lost))
+    stays = lowest is None and bool((scores >= scene.steps).all())
+    return Row(scores, lost, None if stays else _best(scores, lost))
 
 
 def _heights(
@@ -83,23 +84,18 @@ def _heights(
     with np.errstate(all="ignore"):
         above = np.maximum(values_along(scene.surface, ends) - lowest, DEEPEST * first)
         scores = np.exp(np.log(above).mean(axis=0))
-    kept = _inside(ends, scene.window).all(axis=0) & np.isfinite(scores)
+    kept = within(ends, scene.window).all(axis=0) & np.isfinite(scores)
     return scores, np.logical_not(kept)
 
 
 def _escapes(chosen: Setting, scene: Scene, starts: np.ndarray, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     every = math.ceil(scene.steps / LOOKS)
     path = descend(chosen, scene.surface, starts, steps=scene.steps, record=every, arrays={"lr": rates})
-    out = ~_inside(path, scene.window)
+    out = ~within(path, scene.window)
     when = np.where(out.any(axis=0), out.argmax(axis=0), len(path))
     there = np.take_along_axis(path, np.minimum(when, len(path) - 1)[None, ..., None], axis=0)[0]
     uphill = ~(values_along(scene.surface, there) <= values_along(scene.surface, starts))
     return np.minimum(when * every, scene.steps).mean(axis=0), np.asarray((out.any(axis=0) & uphill).any(axis=0))
-
-
-def _inside(points: np.ndarray, window: tuple[Point, Point]) -> np.ndarray:
-    low, high = np.array(window, dtype=float).T
-    return ((points >= low) & (points <= high)).all(axis=-1)
 
 
 def _best(scores: np.ndarray, lost: np.ndarray) -> int | None:

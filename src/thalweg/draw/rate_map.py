@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from thalweg.draw import page
-from thalweg.draw.basin_map import head
 from thalweg.draw.contours import INK, QUIET
+from thalweg.draw.labels import name_of
 from thalweg.draw.rate_grid import RATES, SIDE, SPREAD, Row, lowest_of, row
 from thalweg.draw.scene import Contender, Scene
 from thalweg.errors import InputError
@@ -36,26 +37,28 @@ def rate_map(scene: Scene) -> Figure:
         raise InputError("expected a rule with a learning rate to map, got none: name one, such as sgd")
     lowest = lowest_of(scene)
     rows = [row(each.setting, scene, lowest) for each in contenders]
-    foot = page.foot_height(scene) + KEY
+    foot = page.foot_height(scene, elsewhere=True) + KEY
     figure = page.figure(foot + len(rows) * TALL + 1.15)
-    wide = page.WIDTH - 2 * page.MARGIN - LABELS - BEST
-    axes = page.place(figure, page.MARGIN + LABELS, foot, wide, len(rows) * TALL)
+    labels = max(
+        LABELS, *(0.1 * len(name_of(c)) + 0.1 for c in contenders), *(0.07 * len(_other(c)) for c in contenders)
+    )
+    wide = page.WIDTH - 2 * page.MARGIN - labels - BEST
+    axes = page.place(figure, page.MARGIN + labels, foot, wide, len(rows) * TALL)
     heading = "best rate: its steps" if lowest is None else "best rate: its height"
     drawn = _cells(axes, rows, lowest is not None)
     for place, (each, found) in enumerate(zip(contenders, rows, strict=True)):
-        _row(figure, axes, each, found, foot + (len(rows) - place - 0.5) * TALL, place)
+        _row(figure, axes, each, found, lowest, foot + (len(rows) - place - 0.5) * TALL, place)
     page.write(figure, page.WIDTH - page.MARGIN - BEST + 0.15, foot + len(rows) * TALL + 0.1, heading, 9, QUIET)
-    _key(figure, drawn, foot, lowest, without)
-    head(figure, scene, _said(scene))
-    page.foot(figure, scene)
+    _key(figure, drawn, foot, lowest, scene.steps, without)
+    page.head(figure, scene, _said(scene))
+    page.foot(figure, scene, elsewhere=True)
     return figure
 
 
 def _said(scene: Scene) -> str:
-    steps = "1 step" if scene.steps == 1 else f"{scene.steps} steps"
     x, y = scene.start
     around = f"from {SIDE} × {SIDE} starts around ({x:g}, {y:g}), a square of {200 * SPREAD:.0f} % of the window"
-    return f"{len(RATES)} constant rates, {steps}, {around}"
+    return f"{len(RATES)} constant rates, {page.counted(scene)}, {around}{page.noise(scene)}"
 
 
 def _cells(axes: Any, rows: list[Row], logarithmic: bool) -> Any:
@@ -86,31 +89,30 @@ def _cells(axes: Any, rows: list[Row], logarithmic: bool) -> Any:
     return drawn
 
 
-def _row(figure: Any, axes: Any, contender: Contender, found: Row, y: float, place: int) -> None:
+def _row(figure: Any, axes: Any, contender: Contender, found: Row, lowest: float | None, y: float, place: int) -> None:
     """Write who a row is of, and mark its best rate and the one of the setting."""
-    hyper = contender.setting.rule.hyper
-    shown = [h for h in hyper if h != "lr" and (h in contender.given or contender.setting.hyper[h] != hyper[h])]
-    settings = ", ".join(f"{h} {_text(contender.setting.hyper[h])}" for h in shown)
-    page.write(figure, page.MARGIN, y + (0.07 if settings else 0), contender.label, 10.5, weight="bold", va="center")
+    settings = _other(contender)
+    page.write(figure, page.MARGIN, y + (0.07 if settings else 0), name_of(contender), 10.5, weight="bold", va="center")
     page.write(figure, page.MARGIN, y - 0.11, settings, 8.5, QUIET, va="center")
     rate = contender.setting.hyper["lr"]
     if not callable(rate):
         axes.plot([rate, rate], [place - 0.4, place + 0.4], color="white", linewidth=1.6, linestyle=(0, (1.5, 1)))
     if found.best is None:
-        best = "none: a run is lost at every rate"
+        best = "none: a run is lost at every rate" if found.lost.all() else "none: no run leaves"
     else:
         edge = "≥ " if found.best == len(RATES) - 1 else "≤ " if found.best == 0 else ""
-        best = f"{edge}{RATES[found.best]:.2g}: {found.scores[found.best]:.2g}"
+        best = f"{edge}{RATES[found.best]:.2g}: {found.scores[found.best]:.{2 if lowest is not None else 3}g}"
         axes.plot(RATES[found.best], place, "o", markersize=8, color="none", markeredgecolor="white", markeredgewidth=3)
         axes.plot(RATES[found.best], place, "o", markersize=8, color="none", markeredgecolor=INK, markeredgewidth=1.3)
     page.write(figure, page.WIDTH - page.MARGIN - BEST + 0.15, y, best, 10, va="center")
 
 
-def _text(value: Any) -> str:
-    return repr(value) if callable(value) else f"{value:g}"
+def _other(contender: Contender) -> str:
+    """The settings but for the learning rate, of which a row shows every one."""
+    return replace(contender, given=contender.given - {"lr"}).settings_without_rate
 
 
-def _key(figure: Any, drawn: Any, foot: float, lowest: float | None, without: list[str]) -> None:
+def _key(figure: Any, drawn: Any, foot: float, lowest: float | None, steps: int, without: list[str]) -> None:
     """What the colours and marks mean."""
     y = foot - 0.72
     axes = page.place(figure, page.MARGIN, y, 2.6, 0.15)
@@ -119,12 +121,11 @@ def _key(figure: Any, drawn: Any, foot: float, lowest: float | None, without: li
     bar.ax.minorticks_off()
     bar.outline.set_visible(False)
     if lowest is None:
-        said, gone = "steps until a run leaves the window downhill, mean", "hatched: a run leaves it uphill"
+        said = f"steps until a run leaves the window downhill, mean, {steps} for one that stays"
+        gone = "hatched: a run leaves it uphill or has no value"
     else:
-        said, gone = (
-            f"height above the minimum {lowest:.4g}, geometric mean",
-            "hatched: a run left the window or diverged",
-        )
+        said = f"height above the minimum {lowest:.4g}, geometric mean"
+        gone = "hatched: a run left the window or has no value"
     page.write(figure, page.MARGIN + 2.8, y + 0.02, f"{said}; {gone}", 9)
     missing = f" Without a learning rate, and so not here: {', '.join(without)}." if without else ""
     page.write(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from thalweg.errors import InputError
 from thalweg.formula import Rule
 from thalweg.formula.surface import Point, Surface
 from thalweg.frameworks.numpy import descend
+from thalweg.rules.hyper import Value
 from thalweg.rules.setting import Setting, setting
 
 # Ten to a decade, at numbers that can be read, from 1e-5 to 10.
@@ -58,8 +59,8 @@ def declared(surface: Surface, chosen: Setting) -> Setting:
     return at_rate(chosen, surface.rates[0 if proportional else 1])
 
 
-def at_rate(chosen: Setting, rate: float) -> Setting:
-    """The setting at a rate; a rule without a learning rate stays as it is.
+def at_rate(chosen: Setting, rate: Value) -> Setting:
+    """The setting at a rate or schedule; a rule without a learning rate stays as it is.
 
     Raises:
         InputError: If the rate is no finite number of at least 0.
@@ -70,9 +71,15 @@ def at_rate(chosen: Setting, rate: float) -> Setting:
 
 
 def times(chosen: Setting, factor: float) -> Setting:
-    """The setting at a multiple of its rate; one that has none, or follows a schedule, stays as it is."""
+    """The setting at a multiple of its rate, or of the schedule that it follows; one that has none stays as it is."""
     rate = chosen.hyper.get("lr")
-    return chosen if rate is None or callable(rate) else at_rate(chosen, float(f"{rate * factor:.3g}"))
+    if rate is None or factor == 1:
+        return chosen
+    return at_rate(chosen, _scaled(rate, factor) if callable(rate) else float(f"{factor * rate:.12g}"))
+
+
+def _scaled(schedule: Callable[[int], float], factor: float) -> Value:
+    return lambda t: factor * schedule(t)
 
 
 def best(

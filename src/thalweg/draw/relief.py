@@ -10,9 +10,10 @@ from thalweg.draw.contours import INK, levels
 from thalweg.draw.film import Moving
 from thalweg.draw.key import HEAD, WIDTH, head, key, key_height, sheet
 from thalweg.draw.page import place
-from thalweg.draw.scene import Descent, Scene
+from thalweg.draw.scene import Descent, Scene, within
 from thalweg.draw.strand import Strand
-from thalweg.draw.terrain import GAP, TALL, Terrain, covers, hidden, terrain
+from thalweg.draw.terrain import GAP, TALL, Terrain, hidden, terrain
+from thalweg.draw.ticks import written_out
 from thalweg.draw.trail import Trail, trail
 from thalweg.formula.surface import Point
 
@@ -24,6 +25,7 @@ HEIGHT = 5.6  # of the landscape, in inches
 ELEVATION = 34.0
 AZIMUTHS = (-60.0, -120.0, -35.0, -145.0, 30.0, 60.0, 120.0, 150.0)  # to choose from, the usual one first
 CAMERA_POINTS = 60  # of a trajectory, by which the azimuth is chosen
+USUAL = 4  # letters of a height that stand beside its mark
 FAINT = 0.3  # how much of a line shows through the hill that hides it
 SUN = (-0.5, -0.25, 0.83)  # where the light comes from
 
@@ -80,9 +82,14 @@ def _landscape(figure: Figure, ground: Terrain, azimuth: float, foot: float) -> 
     axes.set_zlim(-GAP, 1, view_margin=0)
     above = "f − min f" if ground.low else "f"
     axes.set(xlabel="x", ylabel="y", zlabel=f"{above}, drawn as log(1 + {above})" if ground.logarithmic else "f")
-    axes.zaxis.labelpad = 6 if ground.logarithmic else -2
-    axes.set_zticks(*ground.ticks())
+    written_out(axes.xaxis, *ground.window[0])
+    written_out(axes.yaxis, *ground.window[1])
+    heights, texts = ground.ticks()
+    axes.set_zticks(heights, texts)
     axes.tick_params(labelsize=8)
+    wide = max([0, *(len(text) - USUAL for text in texts if "$" not in text)])
+    axes.tick_params(axis="z", pad=3 + 2 * wide)
+    axes.zaxis.labelpad = 6 if ground.logarithmic else -2 + 4 * wide
     axes.grid(False)
     for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
         axis.pane.set_visible(False)
@@ -152,7 +159,7 @@ def _marks(axes: Axes3D, ground: Terrain, start: Point, azimuth: float) -> None:
     """A ring where all begin and a star at each minimum, on the surface and on the floor."""
     from matplotlib.lines import Line2D
 
-    inside = [point for point in ground.surface.minima if covers(ground.window, point)]
+    inside = [point for point in ground.surface.minima if within(np.array(point), ground.window)]
     for places, marker, size in ((inside, "*", 13), ([start], "o", 7)):
         points = np.array(places, dtype=float).reshape(-1, 2)
         for heights, zorder in ((np.full(len(points), -GAP), 1.5), (ground.height_at(points), 4.5)):

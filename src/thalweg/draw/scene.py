@@ -20,6 +20,7 @@ from thalweg.rules.setting import Setting
 # For rules of one colour, in turn.
 DASHES = ("solid", (0, (4, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (9, 3)), (0, (3, 1.5, 1, 1.5, 1, 1.5)))
 FAR = 100.0  # windows: a run without a value farther away than this has diverged
+LARGEST = 1e200  # values beyond this are not drawn: their squares and differences overflow
 MOST_STEPS = 100_000  # more points than these are no picture
 
 
@@ -165,7 +166,7 @@ def check_steps(steps: int) -> None:
 
 
 def check_start(surface: Surface, start: Point) -> None:
-    """Refuse a start where the surface, or its gradient, is not finite.
+    """Refuse a start where the surface, or its gradient, is not finite, or too large to be drawn.
 
     Raises:
         InputError: If it is not.
@@ -175,6 +176,8 @@ def check_start(surface: Surface, start: Point) -> None:
     )
     if not math.isfinite(value):
         raise InputError(f"expected a finite value at the start, got {value} at {_point(start)}: start elsewhere")
+    if abs(value) > LARGEST:
+        raise InputError(f"expected a value of at most {LARGEST:g} at the start, got {value:g}: start elsewhere")
     if not all(map(math.isfinite, slopes)):
         raise InputError(
             f"expected a derivative at the start, but '{surface.name}' has none at {_point(start)}: start elsewhere"
@@ -184,6 +187,12 @@ def check_start(surface: Surface, start: Point) -> None:
 def values_along(surface: Surface, points: np.ndarray) -> np.ndarray:
     """The surface's value at points of shape `(..., 2)`."""
     return reference.values(trace_surface(surface), points[..., 0], points[..., 1])[0]
+
+
+def within(points: np.ndarray, window: tuple[Point, Point]) -> np.ndarray:
+    """Which of the points, of shape `(..., 2)`, lie in a window."""
+    low, high = np.array(window, dtype=float).T
+    return ((points >= low) & (points <= high)).all(axis=-1)
 
 
 def _descent(
@@ -209,7 +218,7 @@ def note_of(points: np.ndarray, values: np.ndarray, window: tuple[Point, Point])
         'left the window at step 1'
     """
     low, high = np.array(window).T
-    inside = ((points >= low) & (points <= high)).all(axis=1)
+    inside = within(points, window)
     finite = np.isfinite(points).all(axis=1) & np.isfinite(values)
     if not finite.all():
         step = int(np.argmin(finite))

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thalweg.draw import page
-from thalweg.draw.contours import GRID, MANY, QUIET
+from thalweg.draw.contours import MANY, QUIET
 from thalweg.draw.labels import name_of
 from thalweg.draw.scene import Scene
+from thalweg.draw.ticks import along_steps, written_out
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,15 +59,13 @@ def steps(columns: Sequence[Column]) -> Figure:
             panel.tick_params(labelleft=place == 0)
         page.write(fig, left, bottom + 2 * ROW + GAP + 0.12, column.title, 11, weight="bold")
     page.legend(fig, page.foot_height(scene) + 0.2, scene.descents, entries)
-    page.head(fig, scene)
+    page.head(fig, scene, page.described(scene), scene.remark)
     page.foot(fig, scene)
     return fig
 
 
 def coordinate(axes: Any, scene: Scene, axis: int) -> None:
     """Draw one coordinate of every run against the step, within the window; a dotted line where a minimum is."""
-    from matplotlib.ticker import MaxNLocator
-
     low, high = scene.window[axis]
     for minimum in scene.surface.minima:
         axes.axhline(minimum[axis], color=QUIET, lw=1, ls=(0, (1, 2)), zorder=2)
@@ -74,10 +73,9 @@ def coordinate(axes: Any, scene: Scene, axis: int) -> None:
         values = until_gone(descent.points[:, axis], low, high)
         width = 1.1 if len(scene.descents) > MANY else 1.7
         axes.plot(values, color=descent.colour, ls=descent.dash, lw=width, zorder=3 + 0.01 * rank)
-    axes.set(xlim=(0, scene.steps), ylim=(low, high))
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
-    axes.grid(color=GRID, lw=0.7)
-    axes.set_axisbelow(True)
+    along_steps(axes, scene.steps)
+    axes.set_ylim(low, high)
+    written_out(axes.yaxis, low, high)
 
 
 def until_gone(values: np.ndarray, low: float, high: float) -> np.ndarray:

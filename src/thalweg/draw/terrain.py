@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from thalweg.draw.scene import values_along
+from thalweg.draw.scene import LARGEST, values_along, within
 from thalweg.errors import InputError
 from thalweg.formula.surface import Point, Surface
 
@@ -16,6 +16,7 @@ SKEWED = 0.2  # a landscape whose median height is below this part of its highes
 GAP = 1.25  # from the lowest height down to the floor
 TALL = 0.42  # what a height of 1 measures, where the window is 1 wide
 ALOFT = 0.02  # a line of sight must be this far under the ground before it counts as blocked
+FINE = 500  # cells across the window: for the points in one of them one is looked at
 SIGHTS = 60  # points at which a line of sight is compared with the ground
 
 
@@ -61,9 +62,11 @@ class Terrain:
 
     def ticks(self) -> tuple[np.ndarray, list[str]]:
         """Heights to mark, and the values that they stand for, above the lowest one if heights are logarithmic."""
-        above = _decades(self.high - self.low) if self.logarithmic else _round(self.low, self.high) - self.low
-        shown = above if self.logarithmic else above + self.low
-        return self.height(self.low + above), [_text(value) for value in shown]
+        if self.logarithmic:
+            above = _decades(self.high - self.low)
+            return self.height(self.low + above), [_power(value) for value in above]
+        values = _round(self.low, self.high)
+        return self.height(values), _texts(values)
 
 
 def terrain(surface: Surface, window: tuple[Point, Point]) -> Terrain:
@@ -81,13 +84,14 @@ def terrain(surface: Surface, window: tuple[Point, Point]) -> Terrain:
     """
     x, y = (np.linspace(low, high, CELLS + 1) for low, high in window)
     values = values_along(surface, np.stack(np.meshgrid(x, y), -1))
+    values = np.where(np.abs(values) < LARGEST, values, np.nan)
     finite = values[np.isfinite(values)]
     if not finite.size:
         raise InputError(f"expected a surface with finite values in the window, '{surface.name}' has none: move it")
-    known = [float(surface(*point)) for point in surface.minima if covers(window, point)]
+    known = [float(surface(*point)) for point in surface.minima if within(np.array(point), window)]
     low, high = min(float(finite.min()), *known, math.inf), float(finite.max())
     logarithmic = bool(np.median(finite) - low < SKEWED * (high - low))
-    return Terrain(surface, window, x, y, np.where(np.isfinite(values), values, np.nan), low, high, logarithmic)
+    return Terrain(surface, window, x, y, values, low, high, logarithmic)
 
 
 def hidden(ground: Terrain, points: np.ndarray, heights: np.ndarray, azimuth: float, elevation: float) -> np.ndarray:
@@ -104,13 +108,23 @@ def hidden(ground: Terrain, points: np.ndarray, heights: np.ndarray, azimuth: fl
         For every point whether its line of sight passes through the ground.
     """
     toward = sight(ground.window, azimuth, elevation)
+    first, where = _apart(ground.window, points, heights)
+    points, heights = points[first], heights[first]
     top = np.maximum(1.0 - heights, 0.0) / toward[2]
     reach = np.linspace(0.0, 1.0, SIGHTS)[1:, None] * top
-    low, high = np.array(ground.window).T
     along = points + reach[..., None] * toward[:2]
-    inside = ((along >= low) & (along <= high)).all(axis=-1)
+    inside = within(along, ground.window)
     above = heights + reach * toward[2] - ground.height_at(along)
-    return (inside & np.where(heights < 0, above > 0, above < -ALOFT)).any(axis=0)
+    return (inside & np.where(heights < 0, above > 0, above < -ALOFT)).any(axis=0)[where]
+
+
+def _apart(window: tuple[Point, Point], points: np.ndarray, heights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One of all points that cannot be told apart, by its number, and for every point which of those stands for it."""
+    low, high = np.array(window, dtype=float).T
+    places = np.concatenate([(points - low) / (high - low), heights[:, None]], axis=1)
+    cells = np.where(np.isfinite(places).all(axis=1, keepdims=True), np.rint(places * FINE), np.inf)
+    _, first, where = np.unique(cells, axis=0, return_index=True, return_inverse=True)
+    return first, where.reshape(-1)
 
 
 def sight(window: tuple[Point, Point], azimuth: float, elevation: float) -> np.ndarray:
@@ -126,15 +140,16 @@ def sight(window: tuple[Point, Point], azimuth: float, elevation: float) -> np.n
     )
 
 
-def covers(window: tuple[Point, Point], point: Point) -> bool:
-    """Whether a point lies in a window."""
-    return all(low <= value <= high for value, (low, high) in zip(point, window, strict=True))
-
-
 def _decades(span: float) -> np.ndarray:
-    """Zero and every second or so power of ten up to a span."""
-    last = math.floor(math.log10(span))
-    return np.array([0.0, *(10.0**p for p in range(last - 4 if last > 4 else 0, last + 1))])
+    """Zero and about four powers of ten up to a span.
+
+    Example:
+        >>> _decades(2500.0).tolist(), _decades(3e300).tolist()
+        ([0.0, 1.0, 10.0, 100.0, 1000.0], [0.0, 1.0, 1e+75, 1e+150, 1e+225, 1e+300])
+    """
+    last = max(math.floor(math.log10(span)), 0)
+    powers = range(last, -1, -max(1, math.ceil(last / 4)))
+    return np.array([0.0, *(float(f"1e{p}") for p in reversed(powers))])
 
 
 def _round(low: float, high: float) -> np.ndarray:
@@ -145,6 +160,18 @@ def _round(low: float, high: float) -> np.ndarray:
     return step * np.arange(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
 
 
-def _text(value: float) -> str:
-    """A number, a large one as a power of ten."""
-    return f"{value:.4g}".replace("-", "−") if abs(value) < 1e4 else f"$10^{{{math.log10(value):.0f}}}$"
+def _power(value: float) -> str:
+    """Zero or a power of ten."""
+    return f"{value:g}" if value < 1e4 else f"$10^{{{math.log10(value):.0f}}}$"
+
+
+def _texts(values: np.ndarray) -> list[str]:
+    """Numbers at equal distances, with as many digits as tell them apart.
+
+    Example:
+        >>> _texts(np.array([-20000.0, 0.0, 20000.0])), _texts(np.array([1e6 + 1, 1e6 + 2]))
+        (['−20000', '0', '20000'], ['1000001', '1000002'])
+    """
+    size = float(np.abs(values).max()) or 1.0
+    digits = max(7, math.ceil(math.log10(size / float(np.diff(values).min(initial=size)))) + 1)
+    return [f"{value:.{digits}g}".replace("-", "−") for value in values]

@@ -12,6 +12,7 @@ from typing import Any
 from thalweg.errors import FormulaError, InputError
 
 Point = tuple[float, float]
+SMALLEST, LARGEST, THINNEST = 1e-100, 1e100, 1e-9  # sides of a window; in parts of its distance from 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +157,7 @@ def _check_facts(
 
 
 def check_window(window: tuple[Point, Point], starts: tuple[Point, ...]) -> None:
-    """Refuse a window of no size, and a start outside it.
+    """Refuse a window of no size, or of one that nothing can be computed with, and a start outside it.
 
     Raises:
         InputError: If there is one.
@@ -172,6 +173,11 @@ def check_window(window: tuple[Point, Point], starts: tuple[Point, ...]) -> None
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise InputError(
                 f"expected a window whose ends of {axis} rise, got {low:g} to {high:g}: give the lower end first"
+            )
+        if not max(SMALLEST, THINNEST * abs(low), THINNEST * abs(high)) <= high - low <= LARGEST:
+            raise InputError(
+                f"expected a window whose ends of {axis} can be told apart and are at most {LARGEST:g} apart, "
+                f"got {low!r} to {high!r}: choose another one"
             )
     for point in starts:
         for axis, value, (low, high) in zip("xy", point, window, strict=True):

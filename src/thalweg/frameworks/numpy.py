@@ -117,6 +117,11 @@ def descend(
         [[0.8, 0.0], [0.6, 0.0]]
     """
     surface = gradient if isinstance(gradient, Surface) else None
+    if not callable(gradient):
+        raise InputError(
+            f"expected a surface, or a function from points to gradients, got {gradient!r}: "
+            "give one, such as thalweg.surfaces.SURFACES['saddle']"
+        )
     runs = runs_of(chosen, start, steps, record, arrays or {}, surface)
     path = room_for(runs)
     if runs.steps and runs.start.size:
@@ -194,6 +199,8 @@ def _kind(given: Any) -> str:
 
 def _chosen(rule: str | Rule, hyper: Mapping[str, Any]) -> tuple[Setting, dict[str, Any]]:
     """The setting, and those hyperparameters that are arrays: the setting is resolved with a number of each."""
+    if not isinstance(rule, (str, Rule)):
+        raise InputError(f"expected a rule or the name of one, got {rule!r}: give one, such as 'adam'")
     known = rule.hyper if isinstance(rule, Rule) else RULES[rule].hyper if rule in RULES else {}
     arrays = {name: value for name, value in hyper.items() if _is_array(value, name in known)}
     ones = {name: float(numbers(value, name).flat[0]) for name, value in arrays.items()}

@@ -137,7 +137,7 @@ def _executed(name: str, file: Path, content: bytes) -> ModuleType:
     except InputError:
         del sys.modules[name]
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise InputError(f"'{file}' cannot be loaded ({type(error).__name__}: {error}): mend the file") from error
     return module
