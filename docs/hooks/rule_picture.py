@@ -83,7 +83,7 @@ def _width(shown: Scene) -> float:
 def _panel(figure: Any, shown: Scene, left: float) -> None:
     """Trajectories on a surface."""
     from thalweg.draw.contours import ground, trajectories
-    from thalweg.draw.labels import round_step, title_of
+    from thalweg.draw.labels import round_step
 
     wide, tall = figure.get_size_inches()
     below = tall - TOP - HEIGHT
@@ -91,7 +91,7 @@ def _panel(figure: Any, shown: Scene, left: float) -> None:
     every = round_step(shown.steps)
     ground(axes, shown.surface, shown.window)
     trajectories(axes, shown, every)
-    axes.set_title(f"{title_of(shown.surface.name)}: {shown.steps} steps, a dot every {every}", fontsize=10, loc="left")
+    axes.set_title(f"{shown.title}: {shown.steps} steps, a dot every {every}", fontsize=10, loc="left")
 
 
 def _key(figure: Any, scenes: list[Scene]) -> None:

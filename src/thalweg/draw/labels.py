@@ -83,16 +83,6 @@ def entry_of(descent: Descent) -> str:
     return "  ".join(filter(None, (name_of(descent.contender), rest)))
 
 
-def title_of(name: str) -> str:
-    """A surface's name as a title.
-
-    Example:
-        >>> title_of("two_minima"), title_of("x**2 + y")
-        ('Two minima', 'x**2 + y')
-    """
-    return name.replace("_", " ").capitalize() if name.isidentifier() else name
-
-
 def round_step(steps: int, about: int = 12) -> int:
     """A round number of which about so many fit into the steps.
 
