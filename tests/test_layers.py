@@ -28,7 +28,7 @@ FLOORS = {
     "keras": 5,
     "state": 5,
     "draw": 5,
-    "playground": 5,
+    "playground": 6,
     "lab": 6,
     "bench": 6,
     "report": 7,
