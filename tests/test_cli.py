@@ -17,6 +17,7 @@ import pytest
 
 from thalweg.lab.store import prepare
 from thalweg.rules import RULES
+from thalweg.surfaces import SURFACES
 
 TINY = str(Path(__file__).with_name("problem_tiny.py"))
 
@@ -42,6 +43,13 @@ def test_rules_lists_the_catalogue() -> None:
     assert done.returncode == 0
     listed = [line.split()[0] for line in done.stdout.splitlines() if line and not line.startswith(" ")]
     assert set(RULES) <= set(listed)
+
+
+def test_surfaces_lists_what_can_be_drawn() -> None:
+    done = thalweg("surfaces")
+    assert done.returncode == 0
+    assert set(SURFACES) <= {line.split()[0] for line in done.stdout.splitlines() if line and not line.startswith(" ")}
+    assert " ".join(SURFACES["plateau"].teaches.split()[:3]) in done.stdout
 
 
 @pytest.mark.parametrize("form", ["formula", "program", "numpy", "numba", "javascript", "latex"])

@@ -46,6 +46,7 @@ def options(
 for command in (
     catalogue.rules,
     catalogue.show,
+    catalogue.surfaces,
     catalogue.problems,
     compare.compare,
     stores.new,

@@ -1,4 +1,4 @@
-"""`thalweg rules`, `show` and `problems`: what there is, and what a rule looks like in every form."""
+"""`thalweg rules`, `show`, `surfaces` and `problems`: what there is, and what a rule looks like in every form."""
 
 from __future__ import annotations
 
@@ -50,6 +50,21 @@ def show(
     from thalweg.lab.files import find_rule_or_file
 
     print(shown(find_rule_or_file(rule), form.value).rstrip())
+
+
+def surfaces() -> None:
+    """List the surfaces that `draw` and `playground` know, and what each teaches."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from thalweg.surfaces import SURFACES
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("surface", no_wrap=True)
+    table.add_column("what it teaches")
+    for name, surface in SURFACES.items():
+        table.add_row(name, surface.teaches)
+    Console().print(table)
 
 
 def problems() -> None:
