@@ -48,7 +48,7 @@ def test_a_page_without_its_comments_is_refused() -> None:
 
 def test_tuning_brings_the_optimizers_together() -> None:
     for problem in DATA["problems"]:
-        assert spread(problem, "tuned") < spread(problem, "default"), problem
+        assert spread(problem, "default") / spread(problem, "tuned") > 3.4, problem
 
 
 def test_who_was_among_the_best() -> None:

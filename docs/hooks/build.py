@@ -5,7 +5,10 @@ mkdocs calls the functions here by their names, in the order in which they stand
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import commands_page
 import drawn
@@ -19,6 +22,7 @@ import rule_index
 import rule_page
 import surfaces_page
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
@@ -29,12 +33,26 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 
+def in_a_sentence(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """A hook whose refusals end the build with their sentence, without a traceback."""
+
+    @functools.wraps(hook)
+    def called(*arguments: Any, **named: Any) -> Any:
+        try:
+            return hook(*arguments, **named)
+        except ValueError as error:
+            raise PluginError(str(error)) from error
+
+    return called
+
+
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """The navigation's folders become their pages."""
-    config.nav = navigation.expanded(config.nav, DOCS)
+    config.nav = navigation.expanded(config.nav or [], DOCS)
     return config
 
 
+@in_a_sentence
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """What is made by the build joins what is written by hand."""
     made = pages()
@@ -43,6 +61,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     written = {file.src_uri: file.content_string for file in files.documentation_pages()}
     made |= pictures.files({**written, **{path: text for path, text in made.items() if isinstance(text, str)}})
     for path, content in made.items():
+        if path in files.src_uris:
+            raise ValueError(f"'{path}' is made by the build, and a file of the documentation: rename one of them")
         files.append(File.generated(config, path, content=content))
     return files
 
@@ -60,6 +80,7 @@ def pages() -> dict[str, str | bytes]:
     }
 
 
+@in_a_sentence
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Pieces, lists and pictures stand where a page asks for them; links lead to where their targets are."""
     whole = drawn.shown(lists.filled(included.filled(markdown, ROOT)))

@@ -18,16 +18,22 @@ from pathlib import Path
 
 from kept import digest, kept, sources
 
-_BLOCK = re.compile(r'^```draw title="(?P<title>[^"]+)"\n(?P<command>.+?)^```$', re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r'^```draw title="(?P<title>[^"\n]+)"\n(?P<command>.+?)^```$', re.MULTILINE | re.DOTALL)
+_MEANT = re.compile(r"^\s*(?:```|~~~)\s*draw\b", re.MULTILINE)
 
 
 def commands(markdown: str, uri: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     r"""The path of each picture that a page wants, and the command's words.
 
+    Raises:
+        ValueError: If a block is not written so.
+
     Example:
         >>> list(commands('```draw title="A saddle"\nthalweg draw saddle -o s.png\n```', "rules/adam.md"))
         [('rules/s.png', ('draw', 'saddle', '-o', 's.png'))]
     """
+    if _MEANT.search(_BLOCK.sub("", markdown)):
+        raise ValueError(f'a block on {uri} draws nothing: begin it with ```draw title="what the picture shows"')
     for block in _BLOCK.finditer(markdown):
         words = _words(block["command"])
         yield posixpath.join(posixpath.dirname(uri), _output(words)), words
@@ -49,10 +55,13 @@ def _words(command: str) -> tuple[str, ...]:
     Raises:
         ValueError: If it is another command than one that draws, or writes no file.
     """
-    program, *words = shlex.split(command.replace("\\\n", " "))
-    if (program, words[0]) != ("thalweg", "draw") or "-o" not in words:
+    try:
+        words = shlex.split(command.replace("\\\n", " "))
+    except ValueError:  # a quotation that does not end
+        words = []
+    if words[:2] != ["thalweg", "draw"] or "-o" not in words[:-1]:
         raise ValueError(f"expected a command 'thalweg draw ... -o FILE', got '{command.strip()}': mend the page")
-    return tuple(words)
+    return tuple(words[1:])
 
 
 def _output(words: tuple[str, ...]) -> str:
@@ -69,5 +78,8 @@ def _drawn(words: tuple[str, ...]) -> bytes:
 
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         path = Path(folder) / Path(_output(words)).name
-        app([str(path) if word == _output(words) else word for word in words], standalone_mode=False)
+        try:
+            app([str(path) if word == _output(words) else word for word in words], standalone_mode=False)
+        except Exception as error:  # bad input, or an option that there is not
+            raise ValueError(f"'thalweg {shlex.join(words)}' on a page does not draw: {error}") from error
         return path.read_bytes()

@@ -18,7 +18,6 @@ ELSEWHERE = {
     "../CHANGELOG.md": "changelog.md",
     "../README.md": "index.md",
     "decisions": "decisions/README.md",
-    "playground.html": "playground.md",
 }
 
 

@@ -12,12 +12,22 @@ from thalweg.rules import PEERS, RULES
 from thalweg.rules.peers import classes
 from thalweg.schedules import SCHEDULES
 
-_ASKED = re.compile(r"^<!-- made: (?P<what>[a-z ]+) -->$", re.MULTILINE)
+_ASKED = re.compile(r"^<!-- made: (?P<what>.+?) -->$", re.MULTILINE)
 
 
 def filled(markdown: str) -> str:
-    """A page with the lists that it asks for, `<!-- made: schedules -->` or `<!-- made: classes of keras -->`."""
-    return _ASKED.sub(lambda asked: "\n".join(MADE[asked["what"]]()), markdown)
+    """A page with the lists that it asks for, `<!-- made: schedules -->` or `<!-- made: classes of keras -->`.
+
+    Raises:
+        ValueError: If there is no such list.
+    """
+    return _ASKED.sub(lambda asked: "\n".join(_made(asked["what"])), markdown)
+
+
+def _made(what: str) -> Iterator[str]:
+    if what not in MADE:
+        raise ValueError(f"there is no list '{what}' to be made: known are {', '.join(MADE)}")
+    return MADE[what]()
 
 
 def schedules() -> Iterator[str]:

@@ -19,8 +19,11 @@ def files(texts: Mapping[str, str]) -> dict[str, bytes]:
 
     Args:
         texts: The pages by their paths, for the commands on them.
+
+    Raises:
+        ValueError: If a command does not draw, or two want one name.
     """
-    commands = dict(pair for uri, text in texts.items() for pair in drawn.commands(text, uri))
+    commands = wanted(texts)
     here = str(Path(__file__).parent)  # mkdocs has these files on its path only while it loads them
     with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=addsitedir, initargs=(here,)) as processes:
         by_commands = processes.map(drawn.picture, commands.values())
@@ -29,3 +32,18 @@ def files(texts: Mapping[str, str]) -> dict[str, bytes]:
             **dict(zip(commands, by_commands, strict=True)),
             **{f"rules/{name}.png": picture for name, picture in zip(NAMES, of_rules, strict=True)},
         }
+
+
+def wanted(texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Every command on the pages, by the path of its picture.
+
+    Raises:
+        ValueError: If two want one name.
+    """
+    found: dict[str, tuple[str, ...]] = {f"rules/{name}.png": () for name in NAMES}
+    for uri, text in texts.items():
+        for path, words in drawn.commands(text, uri):
+            if path in found:
+                raise ValueError(f"two pictures of the documentation are called '{path}': rename that on {uri}")
+            found[path] = words
+    return {path: words for path, words in found.items() if words}

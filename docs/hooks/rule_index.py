@@ -22,7 +22,8 @@ HEAD = """# The rules
 {count} update rules, each written once as a short function. A page has the formula as it was traced, why it works, when
 to use it and when not, its numbers and their ranges, which class of which framework it is, trajectories, and the code
 that is made of it. Forms that give other numbers are rules of their own: [who disagrees with whom](../peers.md)
-measures by how much.
+measures by how much. Weight decay and ascent are [wrappers](../reference/formula.md#thalweg.rules.decay.l2) around any
+of them.
 """
 
 

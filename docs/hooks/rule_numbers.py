@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rule_index import FRAMEWORKS
+
 from thalweg.compile.latex import source, symbols
 from thalweg.compile.storage import ITEMSIZE
 from thalweg.compile.trace import trace, trace_evaluation, trace_point
@@ -12,12 +14,11 @@ from thalweg.port.words import EVALUATED
 from thalweg.rules import PEERS
 from thalweg.rules.hyper import RANGES
 
-TITLES = {"torch": "torch", "keras": "Keras", "optax": "Optax", "mlx": "MLX", "tf1": "TensorFlow 1"}
 # A declared fact in words; a test of the rules measures each of them.
 FACTS = {
     "identity_at_zero_gradient": "As long as the gradient is zero, neither the weights nor the state arrays move.",
     "idle_at_zero_gradient": "A step without a gradient changes nothing, not even after steps with one.",
-    "scale_invariant": "Gradients multiplied by a constant lead along the same way, as far as epsilon lets them.",
+    "scale_invariant": "Gradients multiplied by a positive constant lead along the same way",
     "step_bounded_by_lr": "No weight moves by more than the learning rate in a step.",
 }
 
@@ -51,14 +52,14 @@ def _elsewhere(rule: Rule, letter: str) -> str:
     """What the classes that are this rule call a hyperparameter, where that is something else."""
     names: dict[str, list[str]] = {}
     for framework, argument in _spellings(rule, letter):
-        if argument != letter and TITLES[framework] not in names.setdefault(argument, []):
-            names[argument].append(TITLES[framework])
+        if argument != letter and FRAMEWORKS[framework] not in names.setdefault(argument, []):
+            names[argument].append(FRAMEWORKS[framework])
     return ", ".join(f"`{argument}` ({', '.join(by)})" for argument, by in names.items())
 
 
 def _spellings(rule: Rule, letter: str) -> Iterator[tuple[str, str]]:
     for name, peer in PEERS:
-        if name != rule.name or peer.framework not in TITLES:
+        if name != rule.name or peer.framework not in FRAMEWORKS:
             continue
         for argument, held in peer.spelling.items():
             if held == letter:
@@ -69,7 +70,7 @@ def _spellings(rule: Rule, letter: str) -> Iterator[tuple[str, str]]:
 
 def state(rule: Rule) -> Iterator[str]:
     """A sentence on the memory, and a table of the states."""
-    yield f"{memory(rule)}"
+    yield memory(rule)
     if not rule.state:
         return
     letters, starts = symbols(trace(rule)), rule.every_start
@@ -97,6 +98,7 @@ def _start(value: float | str) -> str:
 
 def facts(rule: Rule) -> Iterator[str]:
     """The declared facts in words."""
-    yield from (f"- {sentence}" for fact, sentence in FACTS.items() if fact in rule.facts)
+    limits = {"scale_invariant": ", as far as epsilon lets them." if "eps" in rule.hyper else "."}
+    yield from (f"- {sentence}{limits.get(fact, '')}" for fact, sentence in FACTS.items() if fact in rule.facts)
     if rule.evaluation:
         yield f"- {EVALUATED[:1].upper()}{EVALUATED[1:]}."

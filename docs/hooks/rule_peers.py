@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rule_numbers import TITLES
+from rule_index import FRAMEWORKS
 from rule_text import named
 
 from thalweg.formula import Peer, Rule
@@ -19,13 +20,14 @@ from thalweg.rules.peers import defaults
 from thalweg.rules.setting import setting
 
 FACES = ("torch", "keras", "optax")
+COLUMNS = 88  # of a line of code on a page
 _ROW = re.compile(r"^\| `(\w+)`: [^|]*\| `(\w+)`: [^|]*\| [^|]*\| ([^|]*) \| ([^|]*) \|", re.MULTILINE)
 
 
 def frameworks(rule: Rule) -> Iterator[str]:
     """Calls to copy, for every framework: Thalweg's, then the framework's own and what that does otherwise."""
     source = Source("thalweg", rule.name, setting(rule), {})
-    for framework, title in TITLES.items():
+    for framework, title in FRAMEWORKS.items():
         own, attempt = nearest(framework, source)
         ours = in_thalweg(framework, attempt, source) if framework in FACES else None
         if (ours and ours.code) or own.code:
@@ -33,23 +35,40 @@ def frameworks(rule: Rule) -> Iterator[str]:
         if own.code and own.differs:
             yield from (*(f"- {_sentence(said, rule.name)}" for said in (*own.differs, *own.notes)), "")
     if rule.point:
-        yield from ("**NumPy**", "", "```python", _minimize(rule), "```", "")
+        yield from ("**NumPy**", "", "```python", *_minimize(rule), "```", "")
 
 
 def _calls(own: Target, ours: Target | None) -> Iterator[str]:
-    if ours and ours.code:
-        yield ours.code
+    mine = broken(ours.code) if ours and ours.code else []
+    theirs = broken(own.code, "the nearest, which is not the same" if own.differs else "the same formula")
+    yield from mine
     if own.code:
-        yield f"{own.code}  # {'the nearest, which is not the same' if own.differs else 'the same formula'}"
+        yield from (("", *theirs) if mine and len(theirs) > 1 else theirs)
 
 
-def _minimize(rule: Rule) -> str:
-    return f"thalweg.minimize({rule.name!r}, gradient, start, steps=100, {written(dict(rule.hyper))})"
+def broken(code: str, comment: str = "") -> list[str]:
+    """A call in lines that a page has room for, its comment behind it or above it.
+
+    Example:
+        >>> broken("sgd(lr=0.1)", "the same formula")
+        ['sgd(lr=0.1)  # the same formula']
+        >>> broken("adam(learning_rate=0.001, " + "b1=0.9, " * 8 + ")", "the same formula")[0]
+        '# the same formula:'
+    """
+    line = f"{code}  # {comment}" if comment else code
+    if len(line) <= COLUMNS:
+        return [line]
+    above = [f"# {comment}:"] if comment else []
+    return above + textwrap.wrap(code, COLUMNS, subsequent_indent="    ", break_long_words=False)
+
+
+def _minimize(rule: Rule) -> list[str]:
+    return broken(f"thalweg.minimize({rule.name!r}, gradient, start, steps=100, {written(dict(rule.hyper))})")
 
 
 def _sentence(text: str, here: str) -> str:
-    """A sentence that ends like one; it begins like one unless that is a rule's name."""
-    begin = text[:1] if text.partition(" ")[0] in RULES else text[:1].upper()
+    """A sentence that ends like one; it begins like one unless with a name in small letters."""
+    begin = text[:1] if text.partition(" ")[0] in (*RULES, "torch") else text[:1].upper()
     return named(begin + text[1:].rstrip(".") + ".", here)
 
 
@@ -61,7 +80,7 @@ def peers(rule: Rule) -> Iterator[str]:
         return
     yield from ("| | at its own defaults | its `weight_decay` |", "|---|---|---|")
     for peer in found:
-        where = TITLES.get(peer.framework, "the paper")
+        where = FRAMEWORKS.get(peer.framework, "the paper")
         wrong = f"<br>But: {peer.wrong}" if peer.wrong else ""
         yield f"| {where} | `{at_defaults(rule, peer)}`{wrong} | {_decay(peer)} |"
 
@@ -87,7 +106,8 @@ def _of_rule(rule: Rule, held: str | tuple[str, ...]) -> Any:
 
 
 def _decay(peer: Peer) -> str:
-    return f"{DECAYS[peer.decay]}" if peer.decay else ""
+    in_the_rule = "decay" in peer.spelling.values()
+    return DECAYS[peer.decay or "own"] if peer.decay or in_the_rule else ""
 
 
 def differences(rule: Rule, peers_page: Path) -> Iterator[str]:

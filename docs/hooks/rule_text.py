@@ -22,7 +22,7 @@ def parts(rule: Rule) -> dict[str, str]:
 
     Example:
         >>> sorted(parts(RULES["sgd"]))
-        ['Differs from', 'Example', 'Source', 'Use it when', 'Why it works']
+        ['Differs from', 'Example', 'Pitfalls', 'Source', 'Use it when', 'Why it works']
     """
     text = inspect.getdoc(inspect.getmodule(rule.formula)) or ""
     _, *found = _PART.split(text)

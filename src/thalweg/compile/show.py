@@ -41,14 +41,18 @@ def shown(rule: Rule, form: str) -> str:
 
 
 def formulas(rule: Rule) -> list[Callable[..., Any]]:
-    """The functions that a rule is made of: its own, and what these call, be it a rule or a function beside them."""
+    """The functions that a rule is made of: its own, and what these call: a rule, or a function of their package."""
     found = _own(rule)
     for f in found:  # which grows meanwhile
         used = [value for part in inspect.getclosurevars(f)[:2] for value in part.values()]
-        beside = [v for v in used if inspect.isfunction(v) and v.__module__ == f.__module__]
+        beside = [v for v in used if inspect.isfunction(v) and _package(v) == _package(f)]
         called = [*beside, *(each for value in used if isinstance(value, Rule) for each in _own(value))]
         found += [each for each in dict.fromkeys(called) if each not in found]
     return found
+
+
+def _package(function: Callable[..., Any]) -> str:
+    return function.__module__.rpartition(".")[0]
 
 
 def _own(rule: Rule) -> list[Callable[..., Any]]:
