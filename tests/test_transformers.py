@@ -171,7 +171,13 @@ RESUMED: dict[str, tuple[Callable, Callable, dict[str, Any], dict[str, Any]]] = 
 }
 
 
-@pytest.mark.parametrize(("model", "way", "hyper", "options"), RESUMED.values(), ids=RESUMED)
+QUICK = ("AdamW", "AdamW, averaged")  # one of each kind; each case trains three times
+
+
+@pytest.mark.parametrize(
+    ("model", "way", "hyper", "options"),
+    [pytest.param(*case, id=n, marks=() if n in QUICK else pytest.mark.slow) for n, case in RESUMED.items()],
+)
 def test_a_resumed_run_ends_on_the_same_bits(
     tmp_path: Path, model: Callable, way: Callable, hyper: dict[str, Any], options: dict[str, Any]
 ) -> None:
