@@ -166,10 +166,10 @@ def check_steps(steps: int) -> None:
 
 
 def check_start(surface: Surface, start: Point) -> None:
-    """Refuse a start where the surface, or its gradient, is not finite, or too large to be drawn.
+    """Refuse a start where the surface, or its gradient, is not finite, too large to be drawn, or on an edge.
 
     Raises:
-        InputError: If it is not.
+        InputError: If it is.
     """
     value, *slopes = (
         float(v) for v in reference.values(trace_gradient(surface), np.float64(start[0]), np.float64(start[1]))
@@ -178,10 +178,29 @@ def check_start(surface: Surface, start: Point) -> None:
         raise InputError(f"expected a finite value at the start, got {value} at {_point(start)}: start elsewhere")
     if abs(value) > LARGEST:
         raise InputError(f"expected a value of at most {LARGEST:g} at the start, got {value:g}: start elsewhere")
-    if not all(map(math.isfinite, slopes)):
+    if not all(map(math.isfinite, slopes)) or any(_on_edge(surface, start, axis) for axis in (0, 1)):
         raise InputError(
             f"expected a derivative at the start, but '{surface.name}' has none at {_point(start)}: start elsewhere"
         )
+
+
+def _on_edge(surface: Surface, start: Point, axis: int) -> bool:
+    """Whether value or slope jumps at a point, along an axis: what differs across it does not shrink with the distance.
+
+    The gradient of a program gives a number there nevertheless, that of one of the two sides, or 0.
+
+    Example:
+        >>> from thalweg.surfaces.parsed import surface_of
+        >>> [_on_edge(surface_of(text), (0.0, 1.0), 0) for text in ("abs(x)", "x**2", "sign(x)", "abs(x)**1.5")]
+        [True, False, True, False]
+    """
+    low, high = surface.window[axis]
+    across = np.full((2, 2, 2), start, dtype=np.float64)  # far or near, before or behind, x and y
+    across[:, :, axis] += np.outer((1e-6, 1e-9), (-0.5, 0.5)) * (high - low)
+    found = np.array(reference.values(trace_gradient(surface), across[..., 0], across[..., 1]))
+    with np.errstate(all="ignore"):
+        far, near = np.abs(found[..., 1] - found[..., 0]).T
+        return bool(((near > 0.5 * far) & (near > 1e-6 * np.abs(found).max(axis=(1, 2)))).any())
 
 
 def values_along(surface: Surface, points: np.ndarray) -> np.ndarray:
