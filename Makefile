@@ -24,9 +24,9 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
 
-# Slow tests come last, and those that could not begin within 14 minutes are left out, each with a sentence.
+# Slow tests come last, and those that could not begin within 13 minutes are left out, each with a sentence.
 tests: $(VENV)/.dev
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --slow-within 840
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --slow-within 780
 
 bench: $(VENV)/.lab
 	$(BIN)/thalweg bench $(ARGS)
