@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from thalweg.draw import basin_map as basin_module
+from thalweg.draw.basin_map import basin_map
 from thalweg.draw.basins import GONE, NOWHERE, SIDES, Goals, basins, goals_of
-from thalweg.draw.maps import basin_map, rate_map
 from thalweg.draw.minima import minima_of
 from thalweg.draw.rate_grid import RATES, lowest_of, row, starts_around
+from thalweg.draw.rate_map import rate_map
 from thalweg.draw.scene import Contender, scene
 from thalweg.errors import InputError
 from thalweg.formula import rule

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import thalweg
+from browsers import CHROMIUM, chromium
 from own_functions import BAD, GOOD
-from playground_opened import CHROMIUM, chromium
 from thalweg.compile.gradient import trace_gradient
 from thalweg.compile.numpy import values
 from thalweg.errors import InputError

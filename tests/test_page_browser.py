@@ -2,19 +2,17 @@
 
 import functools
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from browsers import CHROMIUM, chromium
 from comparisons import CASES, ranking
 from thalweg.report.display import Shown
 from thalweg.report.page import page, ranking_page
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-# A browser cannot be installed by pip, so a machine may well have none: then this file says so.
 WITHOUT = "no Chromium on this machine: the page was not opened in a browser (install 'chromium')"
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT)]
 
@@ -26,10 +24,8 @@ def page_of(case: str) -> str:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+    with chromium() as launched:
+        yield launched
 
 
 class Opened:

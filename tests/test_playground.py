@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from playground_opened import CHROMIUM, SETTLED, WITHOUT, Opened, chromium, written
+from browsers import CHROMIUM, chromium
+from playground_opened import SETTLED, WITHOUT, Opened, written
 from thalweg.rules import RULES
 from thalweg.surfaces import SURFACES
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from playground_opened import CHROMIUM, WITHOUT, Opened, chromium, written
+from browsers import CHROMIUM, chromium
+from playground_opened import WITHOUT, Opened, written
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT)]
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from browsers import CHROMIUM, chromium
 from catalogue import EVERY_RULE, first_state
 from own_rules import OWN, write
-from playground_opened import CHROMIUM, chromium
 from thalweg import minimize
 from thalweg.compile import numpy as reference
 from thalweg.compile.gradient import trace_gradient

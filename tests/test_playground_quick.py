@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from playground_opened import CHROMIUM, WITHOUT, Opened, chromium, written
+from browsers import CHROMIUM, chromium
+from playground_opened import WITHOUT, Opened, written
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT)
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from playground_opened import CHROMIUM, WITHOUT, Opened, chromium, written
+from browsers import CHROMIUM, chromium
+from playground_opened import WITHOUT, Opened, written
 from thalweg import minimize
 from thalweg.commands.playground import playground
 from thalweg.compile.gradient import trace_gradient

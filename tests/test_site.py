@@ -5,7 +5,6 @@ import html
 import importlib
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from urllib.parse import unquote, urldefrag
 import pytest
 import typer
 
+from browsers import CHROMIUM, chromium
 from thalweg.cli import app
 from thalweg.compile.latex import equations
 from thalweg.compile.show import FORMS, first_sentence
@@ -29,7 +29,6 @@ from thalweg.surfaces import SURFACES
 ROOT = Path(__file__).parents[1]
 HOOKS = ROOT / "docs" / "hooks"
 PICTURES = ROOT / ".pytest_cache" / "site"  # by what they are drawn from, so that none is of an older code
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 LOADS = ("script", "img", "iframe", "source", "video", "audio", "embed")
 IN_STYLES = re.compile(r"(?:@import|url\()\s*['\"]?(?:https?:)?//[^)'\"]+")
 CASES = re.compile(r"<mo[^>]*>&#x0007B;</mo><mtable>.*?</mtable>", re.DOTALL)
@@ -191,11 +190,8 @@ CHECKS: list[Callable[[Site], Iterator[str]]] = [
 
 def in_a_browser(site: Site) -> list[str]:
     """Pages opened from the folder, without a server, on a desk and on a phone; and a search."""
-    from playwright.sync_api import sync_playwright
-
     troubles: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as browser:
         for width in (1280, 390):
             page = browser.new_page(viewport={"width": width, "height": 900})
             page.on("pageerror", lambda error: troubles.append(str(error)))
@@ -213,7 +209,6 @@ def in_a_browser(site: Site) -> list[str]:
         found.wait_for()
         if "rules/nesterov_lookahead.html" not in str(found.get_attribute("href")):
             troubles.append("the search does not find Nesterov's rule")
-        browser.close()
     return troubles
 
 

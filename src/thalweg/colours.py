@@ -7,6 +7,7 @@ white paper and on dark.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -62,3 +63,14 @@ def colour_of(rule: str) -> Colour:
     """
     name = rule.split("/")[-1].split("(")[-1].rstrip(")")
     return next(colour for beginning, colour in FAMILIES.items() if name.startswith(beginning))
+
+
+def turns_of(rules: Sequence[str]) -> list[int]:
+    """For each rule how many before it have its colour, by which those of one family take different dashes.
+
+    Example:
+        >>> turns_of(["adam", "sgd", "adam_eps_hat"])
+        [0, 0, 1]
+    """
+    colours = [colour_of(rule) for rule in rules]
+    return [colours[:place].count(colour) for place, colour in enumerate(colours)]

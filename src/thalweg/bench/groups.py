@@ -14,7 +14,7 @@ from thalweg.bench.job import Group, Sizes
 from thalweg.bench.table import Row, Table
 from thalweg.bench.tensors import LARGE
 from thalweg.errors import InputError, did_you_mean
-from thalweg.lab.engines.engine import available_processors
+from thalweg.sweep.threads import available_processors
 from thalweg.version import __version__
 
 GROUPS = {module.GROUP.name: module.GROUP for module in (bandwidth, large, small, whole_step, storage, start, epoch)}

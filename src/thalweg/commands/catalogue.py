@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -54,30 +55,27 @@ def show(
 
 def surfaces() -> None:
     """List the surfaces that `draw` and `playground` know, and what each teaches."""
-    from rich.console import Console
-    from rich.table import Table
-
     from thalweg.surfaces import SURFACES
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("surface", no_wrap=True)
-    table.add_column("what it teaches")
-    for name, surface in SURFACES.items():
-        table.add_row(name, surface.teaches)
-    Console().print(table)
+    _print_list("surface", "what it teaches", [(name, surface.teaches) for name, surface in SURFACES.items()])
 
 
 def problems() -> None:
     """List the problems of the lab, and what each is."""
-    from rich.console import Console
-    from rich.table import Table
-
     from thalweg.lab.files import find_problem
     from thalweg.lab.problems import NAMES
 
+    _print_list("problem", "what is learned", [(name, find_problem(name).summary) for name in NAMES])
+
+
+def _print_list(kind: str, what: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Names, and a sentence for each."""
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("problem", no_wrap=True)
-    table.add_column("what is learned")
-    for name in NAMES:
-        table.add_row(name, find_problem(name).summary)
+    table.add_column(kind, no_wrap=True)
+    table.add_column(what)
+    for row in rows:
+        table.add_row(*row)
     Console().print(table)

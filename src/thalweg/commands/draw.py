@@ -78,10 +78,10 @@ def _check_frames(frames: int | None, out: Path | None, view: str) -> None:
 
 def _write(path: Path, view: View, drawn: list[Column], frames: int) -> None:
     """Draw, and only then let the file take its place."""
-    from thalweg.draw import save, views
+    from thalweg.draw import animation, save, views
 
+    if path.suffix.lower() in save.MOVING:
+        animation.animate(drawn[0].scene, path, view, frames)
+        return
     with save.being_written(path) as temporary:
-        if path.suffix.lower() in save.MOVING:
-            views.moving(view, drawn[0].scene, temporary, frames)
-        else:
-            temporary.write_bytes(views.still(view, drawn, path.suffix.lower()))
+        temporary.write_bytes(views.still(view, drawn, path.suffix.lower()))

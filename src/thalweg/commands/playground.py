@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from thalweg.errors import InputError
-
 PAGE = Path("thalweg-out/playground.html")
 
 
@@ -17,28 +15,14 @@ def playground(
     rule: Annotated[list[Path] | None, typer.Option(help="A Python file with a rule of your own; any number.")] = None,
 ) -> None:
     """Write the playground: one HTML page that needs no server and no network."""
-    from thalweg.draw.save import being_written
-    from thalweg.lab.files import find_rule_or_file
+    from thalweg.draw.save import being_written, check_place
+    from thalweg.lab.files import find_rule_or_file, prepare_folder
     from thalweg.playground.page import page
 
+    if out == PAGE:  # only the usual output folder is made
+        prepare_folder(out.parent)
     check_place(out)
     with being_written(out) as temporary:
         document = page([find_rule_or_file(str(file)) for file in rule or ()])
         temporary.write_text(document, encoding="utf-8", newline="\n")
     print(f"{out}\n{len(document.encode()) / 1000:.0f} kB, complete: open it in a browser")
-
-
-def check_place(out: Path) -> None:
-    """Refuse a place where no file can be; only the usual output folder is made.
-
-    Raises:
-        InputError: If there is no such folder, or a folder of that name.
-    """
-    from thalweg.lab.files import prepare_folder
-
-    if out.is_dir():
-        raise InputError(f"expected a file to write, got the folder '{out}': name a file in it")
-    if out == PAGE:
-        prepare_folder(out.parent)
-    if not out.parent.is_dir():
-        raise InputError(f"expected a folder at '{out.parent}', where there is none: make it, or write elsewhere")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thalweg.draw import page
-from thalweg.draw.basins import GONE, NOWHERE, SIDES, STARTS, Goals, basins, goals_of
+from thalweg.draw.basins import GONE, NOWHERE, SIDES, STARTS, Goals, basins, goals_of, middles
 from thalweg.draw.contours import INK, QUIET, frame, heights, levels
 from thalweg.draw.labels import name_of
 from thalweg.draw.scene import Contender, Scene, values_along
@@ -88,9 +88,8 @@ def _panel(axes: Any, scene: Scene, goals: Goals, codes: np.ndarray) -> None:
     extent = (*scene.window[0], *scene.window[1])
     axes.imshow(_coloured(codes, goals, scene), origin="lower", extent=extent, interpolation="nearest", aspect="auto")
     if (codes == GONE).any():
-        middles = [low + (high - low) * (np.arange(STARTS) + 0.5) / STARTS for low, high in scene.window]
         hatched = {"levels": [0.5, 1.5], "colors": "none", "hatches": ["////"]}
-        axes.contourf(*middles, (codes == GONE).astype(float), **hatched)
+        axes.contourf(*middles(scene.window, STARTS), (codes == GONE).astype(float), **hatched)
     x, y, values = heights(scene.surface, scene.window, 161)
     axes.contour(x, y, values, levels=levels(values), colors="#333333", linewidths=0.4, alpha=0.35)
     many = len(goals.minima) > len(TINTS)

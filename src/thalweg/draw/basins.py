@@ -86,7 +86,10 @@ def basins(chosen: Setting, surface: Surface, goals: Goals, steps: int, starts: 
     Returns:
         The numbers of `Goals.reached`, `(starts, starts)`: rows from the lowest y upwards.
     """
-    middles = (np.arange(starts) + 0.5) / starts
-    x, y = (low + (high - low) * middles for low, high in goals.window)
-    points = np.stack(np.meshgrid(x, y), axis=-1)
+    points = np.stack(np.meshgrid(*middles(goals.window, starts)), axis=-1)
     return goals.reached(descend(chosen, surface, points, steps=steps, record="last"))
+
+
+def middles(window: tuple[Point, Point], cells: int) -> list[np.ndarray]:
+    """Of so many cells along each axis the middles, x first."""
+    return [low + (high - low) * ((np.arange(cells) + 0.5) / cells) for low, high in window]

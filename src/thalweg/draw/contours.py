@@ -45,13 +45,18 @@ def levels(values: np.ndarray, lowest: float | None = None, count: int = 14) -> 
         return np.array([0.0, 1.0])
     low = float(finite.min() if lowest is None else min(lowest, finite.min()))
     high = float(finite.max())
-    if np.median(finite) - low >= SKEWED * (high - low):
-        found = np.linspace(low, high, count)
-    else:
+    if mostly_low(finite, low, high):
         found = np.quantile(finite, np.linspace(0, 1, count) ** 2)
         found[0] = low
+    else:
+        found = np.linspace(low, high, count)
     distinct = found[np.append(True, np.diff(found) > 1e-9 * np.abs(found[1:]))]
     return distinct if len(distinct) > 1 else np.array([low, low + 1.0])
+
+
+def mostly_low(finite: np.ndarray, low: float, high: float) -> bool:
+    """Whether most of a surface lies near its foot, so that equal distances would show nothing but its walls."""
+    return bool(np.median(finite) - low < SKEWED * (high - low))
 
 
 def ground(axes: Any, surface: Surface, window: tuple[Point, Point]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from thalweg.draw.contours import INK, QUIET
 from thalweg.draw.labels import entry_of, name_of
-from thalweg.draw.page import CROWDED, MARGIN, SIZES, described
+from thalweg.draw.page import CROWDED, MARGIN, SIZES, described, write
 from thalweg.draw.scene import Descent, Scene
 from thalweg.draw.strand import Counter, Remark
 
@@ -108,9 +108,8 @@ def _row(figure: Figure, descent: Descent, x: float, y: float, size: float) -> l
 
 
 def _text(figure: Figure, x: float, y: float, text: str, colour: str, size: float, **look: str) -> Text:
-    """Text at a place in inches; a dollar sign is a dollar sign."""
-    place = x / WIDTH, y / figure.get_figheight()
-    return figure.text(*place, text, size=size, va="center_baseline", color=colour, parse_math=False, **look)  # type: ignore
+    """Text whose middle stands at a place in inches."""
+    return write(figure, x, y, text, size, colour, va="center_baseline", **look)
 
 
 def _end(figure: Figure, text: Text) -> float:

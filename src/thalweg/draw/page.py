@@ -34,10 +34,10 @@ def place(fig: Any, left: float, bottom: float, width: float, height: float, **a
     return fig.add_axes((left / wide, bottom / tall, width / wide, height / tall), **axes)
 
 
-def write(fig: Any, x: float, y: float, text: str, size: float = 10, colour: str = INK, **more: Any) -> None:
+def write(fig: Any, x: float, y: float, text: str, size: float = 10, colour: str = INK, **more: Any) -> Any:
     """Text at a place in inches; a dollar sign is a dollar sign."""
     wide, tall = fig.get_size_inches()
-    fig.text(x / wide, y / tall, text, fontsize=size, color=colour, parse_math=False, **more)
+    return fig.text(x / wide, y / tall, text, fontsize=size, color=colour, parse_math=False, **more)
 
 
 def head(fig: Any, scene: Scene, *said: str) -> None:

@@ -103,4 +103,5 @@ def _best(scores: np.ndarray, lost: np.ndarray) -> int | None:
     if lost.all():
         return None
     good = np.where(lost, np.inf, scores)
-    return int(np.flatnonzero(good <= good.min() * (1 + 1e-9))[(good <= good.min() * (1 + 1e-9)).sum() // 2])
+    equal = np.flatnonzero(good <= good.min() * (1 + 1e-9))
+    return int(equal[len(equal) // 2])

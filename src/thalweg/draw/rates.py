@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from thalweg.draw.scene import Contender, values_along
+from thalweg.draw.scene import Contender, values_along, within
 from thalweg.errors import InputError
 from thalweg.formula import Rule
 from thalweg.formula.surface import Point, Surface
@@ -102,8 +102,7 @@ def _at_best(
     values = values_along(surface, ends)
     values = np.where(np.isnan(values) | ~np.isfinite(ends).all(-1), np.inf, values)
     place = int(np.argmin(values))
-    low, high = np.array(window).T
-    if not surface.minima and not ((ends[place] >= low) & (ends[place] <= high)).all():
+    if not surface.minima and not within(ends[place], window):
         raise InputError(
             f"expected a surface with a minimum for --lr best, but the lowest run of {contender.label} on "
             f"'{surface.name}' leaves the window: give a learning rate"

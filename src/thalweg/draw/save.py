@@ -81,12 +81,21 @@ def check_output(path: Path) -> None:
     """
     if path.suffix.lower() not in STILL + MOVING:
         raise InputError(f"expected a file that ends in .png, .svg, .gif or .mp4, got '{path}': give one of these")
+    check_place(path)
+    with being_written(path) as temporary:
+        temporary.unlink()
+
+
+def check_place(path: Path) -> None:
+    """Refuse a place where no file can be.
+
+    Raises:
+        InputError: If there is no such folder, or a folder of that name.
+    """
     if not path.parent.is_dir():
         raise InputError(f"expected a folder at '{path.parent}', where there is none: make it, or write elsewhere")
     if path.is_dir():
         raise InputError(f"expected a file to write, got the folder '{path}': give a file's name")
-    with being_written(path) as temporary:
-        temporary.unlink()
 
 
 @contextmanager
@@ -96,7 +105,7 @@ def being_written(path: Path) -> Iterator[Path]:
     Raises:
         InputError: If no file can be written there.
     """
-    temporary = path.with_name(f".thalweg-{os.getpid()}-{path.stem[:99]}{path.suffix.lower()}")  # may be nested
+    temporary = path.with_name(f".thalweg-{os.getpid()}-{path.stem[:99]}{path.suffix.lower()}")
     try:
         temporary.touch()
     except OSError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from thalweg.colours import colour_of
+from thalweg.colours import colour_of, turns_of
 from thalweg.compile import numpy as reference
 from thalweg.compile.field import trace_surface
 from thalweg.compile.gradient import trace_gradient
@@ -146,11 +146,10 @@ def scene(
     check_steps(count)
     check_window(shown, (chosen,))
     check_start(surface, chosen)
-    colours = [colour_of(each.setting.rule.name).light for each in contenders]
-    turns = [colours[:place].count(colour) for place, colour in enumerate(colours)]
+    turns = turns_of([each.setting.rule.name for each in contenders])
     descents = tuple(
-        _descent(surface, contender, chosen, count, shown, colour, DASHES[turn % len(DASHES)])
-        for contender, colour, turn in zip(contenders, colours, turns, strict=True)
+        _descent(surface, contender, chosen, count, shown, DASHES[turn % len(DASHES)])
+        for contender, turn in zip(contenders, turns, strict=True)
     )
     return Scene(surface, shown, chosen, count, descents, remark)
 
@@ -220,11 +219,11 @@ def _descent(
     start: Point,
     steps: int,
     window: tuple[Point, Point],
-    colour: str,
     dash: str | tuple,
 ) -> Descent:
     points = descend(contender.setting, surface, start, steps=steps)
     values = values_along(surface, points)
+    colour = colour_of(contender.setting.rule.name).light
     return Descent(contender, colour, dash, points, values, note_of(points, values, window))
 
 

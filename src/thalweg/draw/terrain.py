@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from thalweg.draw.scene import LARGEST, values_along, within
+from thalweg.draw.contours import heights, mostly_low
+from thalweg.draw.scene import values_along, within
 from thalweg.errors import InputError
 from thalweg.formula.surface import Point, Surface
 
 CELLS = 150  # of the grid, along each axis
-SKEWED = 0.2  # a landscape whose median height is below this part of its highest one shows nothing but its walls
 GAP = 1.25  # from the lowest height down to the floor
 TALL = 0.42  # what a height of 1 measures, where the window is 1 wide
 ALOFT = 0.02  # a line of sight must be this far under the ground before it counts as blocked
@@ -82,16 +82,13 @@ def terrain(surface: Surface, window: tuple[Point, Point]) -> Terrain:
         >>> ground.logarithmic, ground.high, ground.height_at(np.array([1.0, 1.0])).item()
         (True, 2509.0, 0.0)
     """
-    x, y = (np.linspace(low, high, CELLS + 1) for low, high in window)
-    values = values_along(surface, np.stack(np.meshgrid(x, y), -1))
-    values = np.where(np.abs(values) < LARGEST, values, np.nan)
+    x, y, values = heights(surface, window, CELLS + 1)
     finite = values[np.isfinite(values)]
     if not finite.size:
         raise InputError(f"expected a surface with finite values in the window, '{surface.name}' has none: move it")
     known = [float(surface(*point)) for point in surface.minima if within(np.array(point), window)]
     low, high = min(float(finite.min()), *known, math.inf), float(finite.max())
-    logarithmic = bool(np.median(finite) - low < SKEWED * (high - low))
-    return Terrain(surface, window, x, y, values, low, high, logarithmic)
+    return Terrain(surface, window, x[0], y[:, 0], values, low, high, mostly_low(finite, low, high))
 
 
 def hidden(ground: Terrain, points: np.ndarray, heights: np.ndarray, azimuth: float, elevation: float) -> np.ndarray:

@@ -1,9 +1,8 @@
-"""The views that a picture may take, and the way of each to a file."""
+"""The views that a picture may take, and what draws each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from thalweg.draw import save
@@ -31,21 +30,6 @@ def still(view: View, columns: Sequence[Column], ending: str) -> bytes:
         return save.encoded(figure, ending)
 
 
-def moving(view: View, scene: Scene, path: Path, frames: int) -> None:
-    """Write an animation of the descents.
-
-    Args:
-        view: What it shows: `path` or `relief`.
-        scene: The descents.
-        path: Where to: `.gif` or `.mp4`.
-        frames: How many pictures it has.
-    """
-    from thalweg.draw.animation import animate
-
-    with save.style():
-        animate(scene, path, "relief" if view == "relief" else "path", frames)
-
-
 def _painter(view: View) -> Callable[[Scene], Figure]:
     """What draws a view; imported only when it is wanted."""
     if view == "relief":
@@ -53,7 +37,8 @@ def _painter(view: View) -> Callable[[Scene], Figure]:
 
         return relief
     if view in ("basins", "rates"):
-        from thalweg.draw.maps import basin_map, rate_map
+        from thalweg.draw.basin_map import basin_map
+        from thalweg.draw.rate_map import rate_map
 
         return basin_map if view == "basins" else rate_map
     from thalweg.draw.path import path

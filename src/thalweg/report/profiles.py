@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from thalweg.colours import colour_of
+from thalweg.colours import colour_of, turns_of
 from thalweg.lab.table import Ranking
 from thalweg.report import words
-from thalweg.report.style import DASHES, dashes_of, styled, title_above
+from thalweg.report.style import DASHES, styled, title_above
 
 if TYPE_CHECKING:
     import altair
@@ -36,7 +36,7 @@ def profiles(ranking: Ranking) -> altair.LayerChart:
     legend = legend if names else None  # one without entries has no size
     rules = [profile.rule for profile in ranking.profiles]
     colours = [colour_of(rule).light for rule in rules]
-    dashes = [DASHES[turn % len(DASHES)] for turn in dashes_of(rules)]
+    dashes = [DASHES[turn % len(DASHES)] for turn in turns_of(rules)]
     shares = altair.Axis(format="%", tickCount=5, title=None, **title_above())
     bounds: dict[str, Any] = {} if values else {"domain": [1, 2]}  # an axis without data has no ends of its own
     chart = altair.Chart(altair.InlineData(values=values)).mark_line(interpolate="step-after", strokeWidth=2)

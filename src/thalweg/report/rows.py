@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from thalweg.colours import colour_of
+from thalweg.colours import colour_of, turns_of
 from thalweg.lab.table import Comparison, Row
 from thalweg.report import words
-from thalweg.report.style import dashes_of
 
 LONGEST = 30  # letters of a label in a chart
 
@@ -51,7 +50,7 @@ def shown(comparison: Comparison) -> tuple[Shown, ...]:
     first = [k for k, row in enumerate(rows) if k == 0 or row.kind != "tuned" or rows[k - 1].kind == "tuned"]
     places = [sum(k >= start for start in first) - 1 for k in range(len(rows))]
     labels = [words.plain(rows[k].optimizer) for k in first]
-    turns = dashes_of([rows[k].rule for k in first])
+    turns = turns_of([rows[k].rule for k in first])
     full, short = words.told_apart(labels), words.told_apart([_shortened(label) for label in labels])
     endings = [", tuned" if row.kind == "tuned" else "" for row in rows]
     names = words.unique_labels(rows)

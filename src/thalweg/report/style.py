@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from thalweg.colours import NESTEROV, RMSPROP, colour_of
+from thalweg.colours import NESTEROV, RMSPROP
 
 if TYPE_CHECKING:
     import altair
@@ -19,17 +19,6 @@ PADDING = 10
 WIDE = 30  # a metric to minimise that spans more than this factor is drawn on a logarithmic scale
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2])  # for optimizers of one colour, in turn
 _Chart = TypeVar("_Chart", "altair.HConcatChart", "altair.LayerChart", "altair.ConcatChart", "altair.VConcatChart")
-
-
-def dashes_of(rules: Sequence[str]) -> list[int]:
-    """For each rule how many before it have its colour: which of `DASHES` it takes.
-
-    Example:
-        >>> dashes_of(["adam", "sgd", "adam_eps_hat"])
-        [0, 0, 1]
-    """
-    colours = [colour_of(rule) for rule in rules]
-    return [colours[:place].count(colour) for place, colour in enumerate(colours)]
 
 
 def styled(chart: _Chart) -> _Chart:

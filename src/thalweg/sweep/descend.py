@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from itertools import count, islice
 from typing import Any
@@ -20,7 +19,7 @@ from thalweg.formula.numbers import NUMBERS
 from thalweg.formula.surface import Surface
 from thalweg.rules.hyper import numbers_at
 from thalweg.sweep.runs import Runs
-from thalweg.sweep.threads import own_threads
+from thalweg.sweep.threads import available_processors, own_threads
 
 STEPS = 4096  # at most this many rows of a table at once
 SMALL = 100_000  # steps of runs below which a second thread saves less than it costs
@@ -44,7 +43,7 @@ def fused(runs: Runs, surface: Surface, path: np.ndarray | None, threads: int | 
     plan = _plan(runs, surface, first)
     kernel, memory = compiled(plan), _memory(plan, runs, surface, first)
     total = runs.start.size // 2
-    threads = min(threads or _processors(), len(memory)) if runs.steps * total >= SMALL else 1
+    threads = min(threads or available_processors(), len(memory)) if runs.steps * total >= SMALL else 1
     rows, taken, at_once = _table_rows(plan, runs, surface, first), 0, max(1, min(STEPS, LARGE // total))
     while taken < runs.steps:
         table = np.array(list(islice(rows, min(at_once, runs.steps - taken))), np.float64)
@@ -56,10 +55,6 @@ def fused(runs: Runs, surface: Surface, path: np.ndarray | None, threads: int | 
         taken += len(table)
     last = memory[:, :2].transpose(0, 2, 1).reshape(-1, 2)[:total]
     return last.reshape(runs.start.shape)
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _plan(runs: Runs, surface: Surface, first: Mapping[str, Any]) -> Descent:

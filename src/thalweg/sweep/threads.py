@@ -18,6 +18,11 @@ from thalweg.compile.numba import Kernel
 Launch = Callable[[Kernel, int, int], None]  # (kernel, address of the job, number of threads)
 
 
+def available_processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def own_threads(kernel: Kernel, job: int, threads: int) -> None:
     """Run a job on the calling thread and `threads - 1` threads of a pool that Thalweg keeps.
 

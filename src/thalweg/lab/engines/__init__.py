@@ -45,8 +45,9 @@ def open(
     if address is not None or gpus:
         what = f"the address '{address}'" if address is not None else f"{gpus:g} GPUs"
         raise InputError(f"expected {what} only with the engine 'ray', got the engine 'local': add --engine ray")
-    from thalweg.lab.engines.engine import available_processors, default_slots
+    from thalweg.lab.engines.engine import default_slots
     from thalweg.lab.engines.local import processes
+    from thalweg.sweep.threads import available_processors
 
     slots = jobs or default_slots(threads, available_processors())
     return processes(slots, packed)

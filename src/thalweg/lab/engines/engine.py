@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,11 +49,6 @@ class Engine(Protocol):
     def close(self) -> None:
         """Stop what still runs, and leave no process behind; a second call does nothing."""
         ...
-
-
-def available_processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def default_slots(threads: int, processors: int) -> int:

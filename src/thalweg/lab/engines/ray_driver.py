@@ -15,10 +15,11 @@ from typing import Any
 
 from thalweg.errors import InputError
 from thalweg.lab.engines import channel
-from thalweg.lab.engines.engine import ATTEMPTS, Event, available_processors, lost
+from thalweg.lab.engines.engine import ATTEMPTS, Event, lost
 from thalweg.lab.engines.worker import environment, stream
 from thalweg.lab.run import Run
 from thalweg.lab.spec import RunSpec
+from thalweg.sweep.threads import available_processors
 
 TURN = 0.05  # seconds between two looks at what is asked
 OBJECT_STORE = 200_000_000  # bytes besides the problem: specs and epochs are small
