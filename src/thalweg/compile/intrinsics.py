@@ -1,4 +1,4 @@
-"""What the kernels of descents need beyond `thalweg.compile.job`: a few lines of LLVM behind names that Numba knows."""
+"""What only some kernels need beyond `thalweg.compile.job`: a few lines of LLVM behind names that Numba knows."""
 
 from typing import Any
 
@@ -8,6 +8,20 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 BYTES4, DOUBLE = ir.IntType(32), ir.DoubleType()
+
+
+@intrinsic
+def plus_product(typing_context: Any, total: Any, a: Any, b: Any) -> Any:
+    """A sum and a product more, in float64: LLVM may add up in any order, and so in vectors, and round once for both.
+
+    It may do so in this addition and this multiplication alone, so no other arithmetic around them changes.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        product = builder.fmul(*arguments[1:], flags=("contract",))
+        return builder.fadd(arguments[0], product, flags=("contract", "reassoc"))
+
+    return types.float64(types.float64, types.float64, types.float64), generate
 
 
 @intrinsic

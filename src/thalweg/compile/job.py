@@ -1,8 +1,9 @@
 """How a kernel reads its job and its arrays: a few lines of LLVM behind names that Numba's compiler understands.
 
-A job is four 64-bit integers: the next chunk to take, the number of chunks, the address of the chunks' first rows (one
-more than there are chunks), and the address of the table. A row of the table holds the addresses of its arrays and then
-the words named in `FIELDS`. Pointers, not Numba arrays, whose reference counts would need Numba's runtime.
+A job is five 64-bit integers: the next chunk to take, the number of chunks, the address of the chunks' first rows (one
+more than there are chunks), the address of the table, and where the rows' sums go, for a kernel that adds up. A row of
+the table holds the addresses of its arrays and then the words named in `FIELDS`. Pointers, not Numba arrays, whose
+reference counts would need Numba's runtime.
 """
 
 import platform
@@ -21,7 +22,7 @@ NUMBER = {"float32": types.float32, "float64": types.float64, "bfloat16": types.
 
 @intrinsic
 def prefer_wide_vectors(typing_context: Any) -> Any:
-    """Let LLVM use 512-bit vectors where there are some: widening and narrowing 16-bit numbers gains most by them."""
+    """Let LLVM use 512-bit vectors where there are some: numbers that are widened or narrowed gain most by them."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         set.add(builder.function.attributes, '"prefer-vector-width"="512"')  # llvmlite knows no such attribute

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from thalweg.compile import objects
+from thalweg.compile import measured, objects
 from thalweg.compile.program import Argument, Line, Program
 from thalweg.compile.source import INFIX, block, render
 from thalweg.compile.storage import KAHAN, Storage, uniform
@@ -85,9 +85,7 @@ def source(program: Program, storage: Storage | None = None) -> str:
     once += [f"over_{name}__ = 1.0 / float64({name})" for name in over]
     body = [_spell_line(program, line, over) for line in program.body]
     loop = [*_loads(program, storage, types), *body, *_stores(program, storage, types)]
-    tally = ["moved_ = lost_ = 0"] if storage.tally else []
-    ends = ["words_[base_ + first] = moved_", "words_[base_ + second] = lost_"] if storage.tally else []
-    row = [*once, *tally, "for i in range(count_):", *_indent(1, loop), *ends]
+    row = [*once, *measured.begun(storage), "for i in range(count_):", *_indent(1, loop), *measured.written(storage)]
     return _module(program.identifier, names, types, storage, row)
 
 
@@ -127,8 +125,9 @@ def _module(
         *([f"key_ = words_[base_ + {where['key']}]"] if storage.rounding == "stochastic" else []),
         *row,
     ]
+    wide = storage.sums or any(dtype.endswith("16") for dtype in types.values())
     lines = [
-        *(["prefer_wide_vectors()"] if any(dtype.endswith("16") for dtype in types.values()) else []),
+        *(["prefer_wide_vectors()"] if wide else []),
         *(["before_ = begin_flushing()"] if storage.flush else []),
         "chunks_, starts_, words_ = job_[1], to_words(job_[2]), to_words(job_[3])",
         "chunk_ = take_chunk(job_)",
@@ -152,6 +151,7 @@ def _head(types: list[str], storage: Storage, where: dict[str, int]) -> list[str
         "from thalweg.compile import job",
         "from thalweg.compile.job import begin_flushing, bits_of, end_flushing, job_type, noise_of",
         "from thalweg.compile.job import prefer_wide_vectors, take_chunk, weyl_after, weyl_at",
+        *(["from thalweg.compile.intrinsics import plus_product as plus_product_"] if storage.sums else []),
         "",
         f"real, flush, unfit = {storage.real}, job.flush_of({storage.real!r}), job.unfit_of({storage.real!r})",
         'to_words = job.pointer_to("words")',
@@ -170,6 +170,7 @@ def _load(name: str, dtype: str) -> str:
 
 def _loads(program: Program, storage: Storage, types: dict[str, str]) -> list[str]:
     lines = [_load(name, types[name]) for name in program.inputs]
+    lines += ["x_before__ = x"] if storage.sums else []
     if storage.rounding == "kahan":
         lines += [_load(KAHAN, types[KAHAN]), f"x = x + {KAHAN}"]
     return lines
@@ -201,7 +202,7 @@ def _stores(program: Program, storage: Storage, types: dict[str, str]) -> list[s
     for salt, (target, output) in enumerate(program.stores):
         computed = _is_computed(program, output)
         value = _spell_constant(output) if computed or not storage.flush else f"flush({_spell_constant(output)})"
-        keep = target == "x" and (storage.tally or storage.rounding == "kahan")
+        keep = target == "x" and (storage.tally or storage.sums or storage.rounding == "kahan")
         verb, bits = "store", ""
         if storage.rounding == "stochastic" and types[target] == "bfloat16":
             verb = "scatter" if computed else "scatter_any"
@@ -209,11 +210,7 @@ def _stores(program: Program, storage: Storage, types: dict[str, str]) -> list[s
         lines += _store(verb, target, types[target], value, bits, keep)
     if storage.rounding == "kahan":
         lines += _store("store", KAHAN, types[KAHAN], "x_kept__ - x_stored__")
-    if storage.tally:
-        lines += [
-            "moved_ += 1 if x_kept__ != x else 0",
-            "lost_ += 1 if x_kept__ != x and x_stored__ == x else 0",
-        ]
+    lines += measured.added(storage)
     if storage.rounding == "stochastic":
         lines.append("weyl_ = weyl_after(weyl_)")
     return [*lines, *(["g_[i] = 0"] if storage.zero else [])]

@@ -30,6 +30,7 @@ class Storage:
         zero: Whether the gradients become zero once they have been read.
         flush: Whether arithmetic reads subnormal numbers as zero and gives zero for subnormal results.
         tally: Whether to count, per row, how many weights should have moved and how many of them did not.
+        sums: Whether to add up, per row, what `thalweg.compile.measured` names; no stored bit changes by that.
 
     Example:
         >>> Storage(("bfloat16", "bfloat16", "float32")).real
@@ -41,6 +42,7 @@ class Storage:
     zero: bool = False
     flush: bool = True
     tally: bool = False
+    sums: bool = False
 
     @property
     def real(self) -> str:

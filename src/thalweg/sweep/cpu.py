@@ -24,6 +24,7 @@ def sweep(
     which: np.ndarray | None = None,
     threads: int = 1,
     launch: Launch = own_threads,
+    kernel: Kernel | None = None,
 ) -> None:
     """Step every tensor of a table once, in place.
 
@@ -33,21 +34,23 @@ def sweep(
         which: For each tensor the set that it reads; None if all read the first one.
         threads: How many threads to use at most.
         launch: Who runs the job.
+        kernel: The table's own if None, or the one that adds up too, after `table.collect()`.
     """
     values = np.ascontiguousarray(np.atleast_2d(values), np.float64)
     base = values.ctypes.data
     table.choose(base if which is None else base + values.strides[0] * which)
-    run(table, threads, launch)
+    run(table, threads, launch, kernel)
 
 
-def run(table: Table, threads: int = 1, launch: Launch = own_threads) -> None:
-    """Call the kernel on a table that is ready, on as many threads as find something to do."""
+def run(table: Table, threads: int = 1, launch: Launch = own_threads, kernel: Kernel | None = None) -> None:
+    """Call a kernel, the table's own if None, on a table that is ready, on as many threads as find something to do."""
     table.rewind()
     threads = 1 if table.elements < SMALL else min(threads, table.chunks)
+    kernel = kernel or table.kernel
     if threads <= 1:
-        table.kernel.call(table.address)
+        kernel.call(table.address)
     else:
-        launch(table.kernel, table.address, threads)
+        launch(kernel, table.address, threads)
 
 
 def table_of(kernel: Kernel, addresses: Any, counts: Sequence[int]) -> Table:

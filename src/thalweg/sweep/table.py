@@ -10,12 +10,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from thalweg.compile.measured import SUMS
 from thalweg.compile.numba import FIELDS, Kernel
 
 ROW = 65536  # elements: with four float32 arrays a row is 1 MiB, which a second-level cache holds
 SMALLEST_CHUNK = 4096  # elements, below which taking a chunk costs more than it evens out
 CHUNKS = 16  # that a small model is cut into
-HEAD = 4  # words of a job in front of its chunks: see `thalweg.compile.job`
+HEAD = 5  # words of a job in front of its chunks: see `thalweg.compile.job`
 
 
 class Table:
@@ -38,10 +39,11 @@ class Table:
         self._memory = np.zeros(HEAD + len(starts) + width * len(self._size), np.int64)
         self.address = self._memory.ctypes.data
         table_at = HEAD + len(starts)
-        self._memory[:HEAD] = (0, len(starts) - 1, self.address + 8 * HEAD, self.address + 8 * table_at)
+        self._memory[:4] = (0, len(starts) - 1, self.address + 8 * HEAD, self.address + 8 * table_at)
         self._memory[HEAD:table_at] = starts
         self._rows = self._memory[table_at:].reshape(len(self._size), width)
         self._bases = np.zeros((len(kernel.arrays), len(counts)), np.int64)
+        self._sums: np.ndarray | None = None
         self._offsets = [itemsize * self._start for itemsize in kernel.itemsizes]
         self._column("start")[:] = self._start
         self._column("count")[:] = self._size
@@ -93,6 +95,27 @@ class Table:
     def result(self, field: str, dtype: type = np.int64) -> np.ndarray:
         """What the kernel wrote, a number per row: `first` or `second`."""
         return self._column(field).copy().view(dtype)
+
+    def collect(self) -> None:
+        """Make room for what a kernel with sums adds up."""
+        if self._sums is None:
+            self._sums = np.zeros((len(self._size), len(SUMS)))
+            self._firsts = np.flatnonzero(self._start == 0)
+            self._memory[4] = self._sums.ctypes.data
+
+    def sums(self) -> np.ndarray:
+        """What a kernel with sums added up, for each tensor the numbers of `thalweg.compile.measured.SUMS`.
+
+        They are taken row by row, then over a tensor's rows in order: they do not depend on the threads.
+        """
+        if self._sums is None or not len(self._sums):
+            return np.zeros((len(self.counts), len(SUMS)))
+        added = np.add.reduceat(self._sums, self._firsts)
+        if len(added) == len(self.counts):
+            return added
+        total = np.zeros((len(self.counts), len(SUMS)))
+        total[self._tensor[self._firsts]] = added  # an empty tensor has no row
+        return total
 
     def _column(self, field: str) -> np.ndarray:
         return self._rows[:, len(self.kernel.arrays) + FIELDS.index(field)]

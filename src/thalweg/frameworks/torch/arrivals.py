@@ -56,7 +56,8 @@ class Part:
         elif self.state.get(x) is not known:
             self.state[x] = known
         with torch.no_grad():
-            return step_model(self, [place.plan]) or (0, 0)
+            stepped = step_model(self, [place.plan])
+        return (stepped.moved, stepped.lost) if stepped else (0, 0)
 
 
 def part_of(frame: Frame, number: int) -> Part:

@@ -6,8 +6,9 @@ which is what gathering costs, and compares; only what moved is written into the
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
@@ -16,12 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from thalweg.compile.numba import compiled
+from thalweg.compile.numba import Kernel, compiled
 from thalweg.compile.storage import Storage
 from thalweg.frameworks.torch.frame import Frame
 from thalweg.frameworks.torch.memory import KERNEL_DTYPES, PLAIN, aligned, foldable, same_order
 from thalweg.frameworks.torch.plan import Plan, Recipe
 from thalweg.frameworks.torch.sharded import check_kind, holds_parts, locals_of, spread_of, stream
+from thalweg.frameworks.torch.state import shared_numbers
 from thalweg.sweep.cpu import keys, norm_table, squared_norm, step_values, sweep
 from thalweg.sweep.table import Table
 from thalweg.sweep.threads import Launch
@@ -84,6 +86,7 @@ class Batch:
         self.states = [m.state for m in members]
         self._groups, self._group_of = np.unique([m.group for m in members], return_inverse=True)
         self._positions = [m.number for m in members]
+        self._where = np.array(self._positions)
         self._in_order = self._positions == list(range(len(members)))
         self.gradient_dtype = self.xs[0].dtype
         self._storage = storage
@@ -111,10 +114,10 @@ class Batch:
     def _share_numbers(self) -> None:
         """Keep the step numbers, and each scalar state, of all members in one array, of which torch's are views."""
         if self.recipe.counted:
-            self.steps = _shared(self.states, "step")
+            self.steps = shared_numbers(self.states, "step")
         else:  # torch knows of the first step only, by the state that it lacks
             self.steps = np.array([0.0 if m.fresh else 1.0 for m in self.members])
-        self.scalars = [_shared(self.states, key) for key in self.recipe.scalar_keys]
+        self.scalars = [shared_numbers(self.states, key) for key in self.recipe.scalar_keys]
 
     def _find_state(self) -> list[list[int]]:
         """Where the members' state arrays and numbers are, key by key."""
@@ -216,16 +219,30 @@ class Batch:
         self._norm.present(found.present)
         return squared_norm(self._norm, dtype, threads=threads, launch=launch)
 
-    def step(self, found: Gathered, plans: Sequence[Plan], threads: int, launch: Launch) -> None:
-        """Step every member that has a gradient."""
+    def step(
+        self, found: Gathered, plans: Sequence[Plan], threads: int, launch: Launch, with_sums: bool = False
+    ) -> None:
+        """Step every member that has a gradient; with sums, what `add_up` then tells is added up in the same sweep."""
         self.steps += 1 if found.present is None else found.present
         if found.sparse and not self.recipe.counted:  # nobody else counts those
             self.steps += np.isin(self._positions, [member.number for member in found.sparse])
         values, sets = self._values(plans, found.present)
         if self._storage.rounding == "stochastic":
             self._table.draw(keys(self.frame.seed, self._streams, self.steps.astype(np.int64)))
-        sweep(self._table, values, which=sets, threads=threads, launch=launch)
+        kernel = self._summing if with_sums else None
+        sweep(self._table, values, which=sets, threads=threads, launch=launch, kernel=kernel)
         self._mark_changed(found)
+
+    @functools.cached_property
+    def _summing(self) -> Kernel:
+        """The kernel that makes the same step, and adds up."""
+        self._table.collect()
+        return compiled(self.recipe.program, replace(self._storage, sums=True))
+
+    def add_up(self, found: Gathered, sums: np.ndarray) -> None:
+        """Write the sums of the last step into the rows of the members that it stepped, by their positions."""
+        there = slice(None) if found.present is None else found.present > 0
+        sums[self._where[there]] = self._table.sums()[there]
 
     def _values(self, plans: Sequence[Plan], present: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
         """The sets of per-step values that the members need, and for each member which of them; None stands for one."""
@@ -267,26 +284,3 @@ def _usable(gradient: Tensor, x: Tensor, dtype: torch.dtype) -> Tensor:
         return gradient
     check_kind(x, "a gradient", gradient)
     return aligned(torch.Tensor(gradient.resolve_conj().resolve_neg().to(dtype)), x)
-
-
-def _shared(states: Sequence[dict[str, Any]], key: str) -> np.ndarray:
-    """One array for a number of each state, of which the states then hold views; the array itself for NumPy.
-
-    A tensor that held such a number becomes the view itself: somebody else who has it sees it move on, as with torch.
-    """
-    base = torch.stack([state[key].detach().cpu().reshape(()) for state in states])
-    moved: set[int] = set()
-    for state, view in zip(states, base.unbind(), strict=True):
-        number = state[key]
-        if id(number) not in moved and _can_move(number, view):
-            number.data = view
-            moved.add(id(number))
-        else:
-            state[key] = view
-    return base.numpy()
-
-
-def _can_move(number: Tensor, view: Tensor) -> bool:
-    """Whether a tensor can go on at another place without anybody noticing."""
-    plain = type(number) is Tensor and number.device == view.device and not number.requires_grad
-    return plain and number.dtype == view.dtype and number.shape == view.shape and not number.is_inference()

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch._compile import _disable_dynamo
@@ -20,10 +20,14 @@ from thalweg.frameworks.torch.evaluated import evaluation_weights
 from thalweg.frameworks.torch.flags import check_flags
 from thalweg.frameworks.torch.frame import NAMES, Frame, frame_of
 from thalweg.frameworks.torch.loaded import keep_types
+from thalweg.frameworks.torch.memory import overseen
 from thalweg.frameworks.torch.named import by_name
 from thalweg.frameworks.torch.plan import Plan
 from thalweg.frameworks.torch.step import loss_of, norms, prepare, step_model, warn_if_lost
 from thalweg.frameworks.torch.watched import Watched
+
+if TYPE_CHECKING:
+    from thalweg.frameworks.torch.observer import Observer
 
 
 class Framed(torch.optim.Optimizer):
@@ -46,6 +50,7 @@ class Framed(torch.optim.Optimizer):
     _book: Book | None = None  # how the parameters were sorted; made anew when needed, never saved
     _looked: list[tuple[float, int]] | None = None  # what `look` saw, for the step that follows
     _swapped: bool = False  # whether the parameters are their averages now
+    _observer: Observer | None = None  # who watches the steps; never saved
     _folds_scale: bool = False  # whether a GradScaler hands its scale over instead of unscaling the gradients
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -128,16 +133,22 @@ class Framed(torch.optim.Optimizer):
         if self._is_rehearsal():
             self._rehearse()
             return loss
+        observer = self._observer
+        if observer is not None and overseen():  # whoever has torch's operations in hand would have the observer's too
+            observer = None
         with self._turn:
-            lost, before = None, scheduled.advance(self)
+            stepped, before = None, scheduled.advance(self)
             try:
                 with torch.set_grad_enabled(bool(self.defaults.get("differentiable"))):
-                    lost = step_model(self, self.plans())
+                    stepped = step_model(self, self.plans(), observer)
             finally:
-                if lost is None:
+                if stepped is None:
                     scheduled.put_back(before)
-        if lost is not None:
-            warn_if_lost(self, *lost)
+            if observer is not None and stepped is not None:
+                with torch.no_grad():
+                    observer.after(stepped.sums)
+        if stepped is not None:
+            warn_if_lost(self, stepped.moved, stepped.lost)
         return loss
 
     def _is_rehearsal(self) -> bool:

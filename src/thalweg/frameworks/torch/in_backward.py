@@ -58,12 +58,22 @@ class InBackward(Framed):
         Raises:
             InputError: If something is asked for that needs all gradients at once, or a parameter cannot be stepped so.
         """
+        if self._observer is not None:
+            raise InputError(
+                "expected an optimizer that nobody watches, got a watched one: in backward no step is seen as a whole, "
+                "so close the watcher first"
+            )
         check_possible(self.frame, self.param_groups)
         parameters = [x for group in self.param_groups for x in group["params"]]
         for x in parameters:
             _check_free(x)
             check_averaged(x)
         self._hooks = dict(_hooked(parameters, _Arrival(self)))
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether gradients are used in backward, and gone afterwards."""
+        return self._hooks is not None
 
     def remove(self) -> None:
         """Take the hooks away: gradients stay, and this is an ordinary optimizer that goes on with the same state."""

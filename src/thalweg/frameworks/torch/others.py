@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -127,6 +127,43 @@ def squared_norm(gradient: Tensor) -> tuple[float, int]:
     values = gradient if gradient.layout == torch.strided else touched(gradient)[1]
     wide = real_view(values.resolve_conj().resolve_neg()).double()
     return wide.square().sum().item(), int((~wide.isfinite()).sum().item())
+
+
+class Seen(NamedTuple):
+    """What a parameter was before a step that no table makes: what is needed to say afterwards how far it went.
+
+    Attributes:
+        places: Those that a sparse gradient names; None stands for all.
+        before: The weights there.
+        gradient: The gradient there.
+        square: The sum of the squares of all weights.
+    """
+
+    places: tuple[Tensor, ...] | None
+    before: Tensor
+    gradient: Tensor
+    square: Tensor
+
+
+@torch.no_grad()
+def seen(x: Tensor, gradient: Tensor) -> Seen:
+    """Keep what `moved` needs, before a step."""
+    places, values = (None, gradient) if gradient.layout == torch.strided else touched(gradient)
+    wide = real_view(values.detach().resolve_conj().resolve_neg()).double()
+    before = _take(x.detach(), places).to(torch.float64, copy=True)
+    return Seen(places, before, wide, _square(x.detach()))
+
+
+@torch.no_grad()
+def moved(x: Tensor, kept: Seen) -> list[float]:
+    """The numbers of `thalweg.compile.measured.SUMS` for one parameter, after its step, with torch's operations."""
+    change = _take(x.detach(), kept.places).double() - kept.before
+    sums = (_square(kept.gradient), kept.square, _square(change), (change * kept.gradient).sum())
+    return torch.stack(sums).tolist()
+
+
+def _square(x: Tensor) -> Tensor:
+    return real_view(x).double().square().sum()
 
 
 def sparse_rows(x: Tensor, gradient: Tensor) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -90,3 +91,26 @@ def _no_steps(x: Tensor, group: Mapping[str, Any]) -> Tensor:
     on_device = group.get("capturable") or group.get("fused")
     # Made from a number, as torch does, so that FakeTensorMode knows what it holds.
     return torch.tensor(0.0, dtype=torch.float64 if wide else torch.float32, device=x.device if on_device else "cpu")
+
+
+def shared_numbers(states: Sequence[dict[str, Any]], key: str) -> np.ndarray:
+    """One array for a number of each state, of which the states then hold views; the array itself for NumPy.
+
+    A tensor that held such a number becomes the view itself: somebody else who has it sees it move on, as with torch.
+    """
+    base = torch.stack([state[key].detach().cpu().reshape(()) for state in states])
+    moved: set[int] = set()
+    for state, view in zip(states, base.unbind(), strict=True):
+        number = state[key]
+        if id(number) not in moved and _can_move(number, view):
+            number.data = view
+            moved.add(id(number))
+        else:
+            state[key] = view
+    return base.numpy()
+
+
+def _can_move(number: Tensor, view: Tensor) -> bool:
+    """Whether a tensor can go on at another place without anybody noticing."""
+    plain = type(number) is Tensor and number.device == view.device and not number.requires_grad
+    return plain and number.dtype == view.dtype and number.shape == view.shape and not number.is_inference()

@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
 
+from thalweg.compile.measured import SUMS
 from thalweg.frameworks.torch import others
 from thalweg.frameworks.torch.batch import Gathered, Member
 from thalweg.frameworks.torch.book import Book, check_layout, sort_parameters
@@ -22,6 +24,9 @@ from thalweg.frameworks.torch.memory import is_sharded, walkable
 from thalweg.frameworks.torch.plan import Plan
 from thalweg.frameworks.torch.sharded import anywhere, check_kind, local, local_gradients, own_number, spread_of, total
 from thalweg.sweep.threads import Launch, openmp_team, own_threads
+
+if TYPE_CHECKING:
+    from thalweg.frameworks.torch.observer import Observer
 
 PROCESS = os.getpid()  # in which torch's OpenMP threads live; a child made by fork has another number
 GRADIENT = attrgetter("grad")
@@ -62,25 +67,41 @@ class Work:
             plan.hyper["scale"] *= factor
 
 
-def step_model(optimizer: Any, plans: Sequence[Plan]) -> tuple[int, int] | None:
+class Stepped(NamedTuple):
+    """What a step says of itself.
+
+    Attributes:
+        moved: How many 16-bit weights should have moved, and
+        lost: how many of them rounding kept where they were.
+        sums: For each parameter what `thalweg.compile.measured.SUMS` names, NaN where it was not stepped; None if
+            nobody wanted them.
+    """
+
+    moved: int
+    lost: int
+    sums: np.ndarray | None = None
+
+
+def step_model(optimizer: Any, plans: Sequence[Plan], observer: Observer | None = None) -> Stepped | None:
     """Step every parameter that has a gradient once.
 
     Args:
         optimizer: With a `frame`; what is remembered between steps is its `_book`, skipped steps are in `skipped`.
         plans: For each group how to step it, without the frame.
+        observer: Is asked before the step, and told if it is left out.
 
     Raises:
         RuntimeError: If a parameter or a gradient is of a kind that torch refuses too, or gradients are infinite or NaN
             and the frame says `raise`; nothing has been changed then.
 
     Returns:
-        How many 16-bit weights should have moved, and how many of them rounding kept where they were; None if the step
-        was left out.
+        What the step says of itself; None if it was left out.
     """
     frame: Frame = optimizer.frame
-    scale, found_unfit = _told_by_scaler(optimizer)
+    scale, found_unfit = told_by_scaler(optimizer)
     looked, optimizer._looked = optimizer._looked, None
     if found_unfit:
+        _tell_skipped(observer)
         _skip(optimizer)
         return None
     work = prepare(optimizer, plans, scale is not None)
@@ -90,11 +111,28 @@ def step_model(optimizer: Any, plans: Sequence[Plan]) -> tuple[int, int] | None:
         parts = looked or norms(work)
         unfit = sum(count for _, count in parts)
         if unfit and frame.nonfinite != "ignore":
+            _tell_skipped(observer)
             _refuse(optimizer, work, unfit)
             return None
         if frame.clip_norm is not None:
             _clip(work, frame.clip_norm, math.sqrt(sum(square for square, _ in parts)))
-    return _step(optimizer, work)
+    stepped = _step(optimizer, work, _wants_sums(observer))
+    if scale is not None and stepped.sums is not None:
+        stepped.sums[:] *= [scale ** name.count("g") for name, *_ in SUMS]  # once for each factor g
+    return stepped
+
+
+def _tell_skipped(observer: Observer | None) -> None:
+    if observer is not None:
+        with torch.no_grad():
+            observer.skipped()
+
+
+def _wants_sums(observer: Observer | None) -> bool:
+    if observer is None:
+        return False
+    with torch.no_grad():
+        return observer.before()
 
 
 def prepare(optimizer: Any, plans: Sequence[Plan], with_scale: bool) -> Work:
@@ -149,18 +187,25 @@ def _clip(work: Work, most: float, norm: float) -> None:
     work.scale(factor if not factor > 1.0 else 1.0)
 
 
-def _step(optimizer: Any, work: Work) -> tuple[int, int]:
+def _step(optimizer: Any, work: Work, with_sums: bool) -> Stepped:
+    sums = np.full((len(work.book.flat), len(SUMS)), np.nan) if with_sums else None
     for batch, found in zip(work.book.batches, work.gathered, strict=True):
-        batch.step(found, work.plans, work.threads, team())
+        batch.step(found, work.plans, work.threads, team(), with_sums)
+        if sums is not None:
+            batch.add_up(found, sums)
     for other in work.alone:
-        _step_alone(optimizer, other, work.plans[other.group], work.gradients[other.number], work.threads)
+        gradient = work.gradients[other.number]
+        kept = None if sums is None else others.seen(local(other.x), gradient)
+        _step_alone(optimizer, other, work.plans[other.group], gradient, work.threads)
+        if sums is not None and kept is not None:
+            sums[other.number] = others.moved(local(other.x), kept)
     if optimizer.frame.zero_grad:
         _zero_parts(work)
     if any(other.fresh for other in work.book.others):
         work.book.others = [other._replace(fresh=False) for other in work.book.others]
     work.book.made = []
     moved, lost = zip((0, 0), *(batch.lost() for batch in work.book.batches), strict=True)
-    return sum(moved), sum(lost)
+    return Stepped(sum(moved), sum(lost), sums)
 
 
 def _zero_parts(work: Work) -> None:
@@ -226,7 +271,7 @@ def _opened(other: Member, frame: Frame) -> Member:
     return other._replace(x=local(other.x), state={k: local(v) for k, v in other.state.items()}, number=number)
 
 
-def _told_by_scaler(optimizer: Any) -> tuple[float | None, bool]:
+def told_by_scaler(optimizer: Any) -> tuple[float | None, bool]:
     """What torch's GradScaler left: what to multiply gradients by, and whether it found an infinity or NaN."""
     scale, found = getattr(optimizer, "grad_scale", None), getattr(optimizer, "found_inf", None)
     return (None if scale is None else 1.0 / float(scale)), found is not None and bool(found.item())
