@@ -9,7 +9,7 @@ from pathlib import Path
 
 from thalweg.claims.evidence import Computed, Evidence, Trained
 from thalweg.claims.table import Contrast, Picture
-from thalweg.claims.verdict import Decision
+from thalweg.claims.verdict import STRICT, Decision
 
 FOLDER = Path(__file__).parent
 # Files beside this one that decide no result: how evidence is fetched, and how results are worded and kept.
@@ -30,7 +30,7 @@ class Part:
 
     text: str
     contrasts: Callable[[Evidence], Sequence[Contrast]]
-    rule: Decision = Decision()
+    rule: Decision = STRICT
     variable: str = ""
     clock: bool = False
 

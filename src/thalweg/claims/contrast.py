@@ -14,7 +14,7 @@ from thalweg.lab.table import Estimate
 DIGITS = 6  # of the values of single units that a result keeps
 
 
-def difference(
+def difference(  # noqa: PLR0913  (what a contrast declares)
     setting: str,
     claimed: tuple[str, Mapping[int, float]],
     other: tuple[str, Mapping[int, float]],
@@ -67,7 +67,7 @@ def difference(
     )
 
 
-def factor(
+def factor(  # noqa: PLR0913  (what a contrast declares)
     setting: str,
     claimed: tuple[str, Mapping[int, float]],
     other: tuple[str, Mapping[int, float]],
@@ -126,7 +126,7 @@ def factor(
     )
 
 
-def amount(
+def amount(  # noqa: PLR0913  (what a contrast declares)
     setting: str,
     name: str,
     values: Mapping[int, float],
@@ -152,12 +152,14 @@ def amount(
         lost: How many units count as the declared worst value.
 
     Example:
-        >>> amount("digits", "adam", {0: 3.1, 1: 3.3}, measure="first step", threshold=2.0).outcome
+        >>> amount("digits", "adam", {0: 3.1, 1: 3.3, 2: 3.2}, measure="first step", threshold=2.0).outcome
         'supports'
     """
     found = estimate(list(values.values()))
     sign = 1 if more_is_claimed else -1
-    turned = Estimate(*(None if v is None else sign * v for v in _ends(found, sign)))
+    ends = (found.low, found.high) if sign > 0 else (found.high, found.low)
+    mean, low, high = (None if end is None else sign * end for end in (found.mean, *ends))
+    turned = Estimate(mean, low, high, found.seeds, found.method)
     return Contrast(
         setting=setting,
         claimed=name,
@@ -173,10 +175,6 @@ def amount(
         lost=(lost, 0),
         values=tuple(_short(values[k]) for k in sorted(values)),
     )
-
-
-def _ends(found: Estimate, sign: int) -> tuple[float | None, float | None, float | None]:
-    return (found.mean, found.low, found.high) if sign > 0 else (found.mean, found.high, found.low)
 
 
 def outcome(found: Estimate, threshold: float, none: float) -> str:

@@ -14,6 +14,7 @@ from thalweg.frameworks.numpy import minimize
 from thalweg.lab.statistics import estimate
 
 DIMENSIONS = 10
+FAR = 100.0  # no picture shows so much
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,9 @@ def ellipses(condition: float, reach: float, levels: int = 7) -> tuple[Line, ...
 
 
 def trajectory(label: str, path: np.ndarray, rule: str, dashed: bool = False) -> Line:
-    """A descent of two variables as a line of a picture; what is not finite is left out."""
-    kept = path[np.isfinite(path).all(axis=-1)]
+    """A descent of two variables as a line of a picture, as far as it stays on any picture."""
+    near = (np.abs(path) < FAR).all(axis=-1)
+    kept = path[: len(path) if near.all() else int(near.argmin())]
     x, y = (tuple(float(f"{v:.5g}") for v in kept[:, axis]) for axis in (0, 1))
     return Line(label, x, y, rule=rule, dashed=dashed, points=len(kept) <= 200)
 
@@ -153,7 +155,7 @@ def thinned(values: Sequence[float], most: int = 200) -> list[int]:
     if len(values) <= most:
         return list(range(len(values)))
     places = np.concatenate([[0], np.geomspace(1, len(values) - 1, most - 1)])
-    return sorted({int(round(place)) for place in places})
+    return sorted({round(float(place)) for place in places})
 
 
 def ways(across: np.ndarray) -> np.ndarray:

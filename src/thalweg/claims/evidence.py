@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from thalweg.lab.table import Comparison
@@ -90,6 +90,24 @@ class Computed:
     def work(self) -> float:
         """Seconds on one core."""
         return self.units * self.seconds
+
+
+def shared(evidence: Iterable[Trained | Computed]) -> tuple[int, float]:
+    """Runs, and seconds on one core, of evidence of several claims: an optimizer that two of them train counts once.
+
+    Example:
+        >>> one = Trained("a", "mnist-mlp", ("sgd", "adam"), epochs=3, seconds=2.0)
+        >>> shared([one, replace(one, name="b", optimizers=("adam", "rmsprop"))])
+        (15, 30.0)
+    """
+    arms: dict[Trained | int, Trained | Computed] = {}
+    for one in evidence:
+        if isinstance(one, Trained):
+            every = [replace(one, name="", optimizers=(text,)) for text in one.optimizers]
+            arms |= {replace(arm, seconds=0.0): arm for arm in every}
+        else:
+            arms[id(one)] = one
+    return sum(arm.runs for arm in arms.values()), sum(arm.work for arm in arms.values())
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""From a claim and its evidence to what came out; and the store's copy of it, which only the same declaration may use."""
+"""From a claim and its evidence to its result; and the store's copy of it, which only the same declaration may use."""
 
 from __future__ import annotations
 

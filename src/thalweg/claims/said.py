@@ -6,9 +6,6 @@ from collections.abc import Sequence
 
 from thalweg.claims.table import (
     DEPENDS,
-    FAILS,
-    HOLDS,
-    IN_PART,
     NO_VERDICT,
     NONE,
     OPPOSES,
@@ -23,7 +20,7 @@ MOST_NAMES = 3  # settings that a sentence names; the chart names all
 
 
 def said(verdict: str, parts: Sequence[PartResult], needs: str = "") -> str:
-    """The verdict in a sentence.
+    """What a verdict rests on, in a sentence to stand behind it.
 
     Args:
         verdict: Of the claim.
@@ -31,17 +28,15 @@ def said(verdict: str, parts: Sequence[PartResult], needs: str = "") -> str:
         needs: What a decision would need.
     """
     if verdict == NO_VERDICT:
-        return f"No verdict: it would need {needs}."
+        return f"It would need {needs}."
     if len(parts) == 1:
-        return f"{_begun(verdict, parts[0].variable)}: {counted(parts[0].contrasts)}."
-    told = "; ".join(f"“{part.text.rstrip('.')}” {_ended(part)}" for part in parts)
-    return f"{_begun(verdict, ' and '.join(dict.fromkeys(p.variable for p in parts if p.verdict == DEPENDS)))}: {told}."
+        told = counted(parts[0].contrasts)
+        return f"{told[:1].upper()}{told[1:]}."
+    return f"{'; '.join(map(_told, parts))}."
 
 
-def _begun(verdict: str, variable: str) -> str:
-    if verdict == DEPENDS:
-        return f"It depends on {variable}"
-    return {HOLDS: "It holds", FAILS: "It does not hold", IN_PART: "It holds in part", UNDECIDED: "Undecided"}[verdict]
+def _told(part: PartResult) -> str:
+    return f"“{part.text.rstrip('.')}” {_ended(part)}"
 
 
 def _ended(part: PartResult) -> str:
@@ -55,7 +50,8 @@ def counted(contrasts: Sequence[Contrast]) -> str:
 
     Example:
         >>> from thalweg.lab.table import Estimate
-        >>> one = Contrast("digits", "a", "b", "loss", "seed", "difference", 0, 0, Estimate(1, 1, 1, 5), "supports", (1, 0))
+        >>> ends = Estimate(1, 1, 1, 5)
+        >>> one = Contrast("digits", "a", "b", "loss", "seed", "difference", 0, 0, ends, "supports", (1, 0))
         >>> counted([one])
         'supported on digits'
     """

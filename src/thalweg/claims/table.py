@@ -27,8 +27,8 @@ class Contrast:
         threshold: What the claim needs to exceed: 0 of a difference, 1 of a factor, where it names no more.
         none: Within this much of the threshold a difference counts as none; a factor, at least 1, for factors.
         estimate: Mean and 95 % interval, positive (above 1) where as claimed; of factors the geometric mean.
-        outcome: `"supports"` where the interval lies above the threshold, `"opposes"` below, `"none"` within the margin,
-            else `"unclear"`.
+        outcome: `"supports"` where the interval lies above the threshold, `"opposes"` below, `"none"` within the
+            margin, else `"unclear"`.
         means: The mean of each of the two, claimed first, over the units; of factors the geometric one.
         lost: How many units of each did not finish and count as the declared worst value.
         values: The difference or factor of every unit, in the units' order.

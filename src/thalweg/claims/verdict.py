@@ -29,8 +29,8 @@ class Decision:
         Example:
             >>> Decision(spare=1).verdict(["supports", "supports", "none"], "problem")
             'holds'
-            >>> Decision().verdict(["supports", "opposes"], "problem"), Decision().verdict(["none", "opposes"], "problem")
-            ('depends', 'does not hold')
+            >>> [Decision().verdict(found, "problem") for found in (["supports", "opposes"], ["none", "opposes"])]
+            ['depends', 'does not hold']
         """
         supports, opposes = outcomes.count(SUPPORTS), outcomes.count(OPPOSES)
         against = opposes + outcomes.count(NONE)
@@ -68,15 +68,17 @@ class Decision:
         )
 
 
+STRICT = Decision()  # no setting may turn out otherwise
+
+
 def together(verdicts: Sequence[str]) -> str:
     """The verdict of a claim of several sentences: every one must be decided.
 
-    All hold: it holds; none does: it does not hold; all depend: it depends; else it holds in part, unless no sentence
-    holds or depends.
+    All hold: it holds; none does: it does not hold; all depend: it depends; where they differ it holds in part.
 
     Example:
-        >>> together(["holds", "does not hold"]), together(["holds", "undecided"]), together(["depends", "does not hold"])
-        ('holds in part', 'undecided', 'holds in part')
+        >>> together(["holds", "does not hold"]), together(["holds", "undecided"]), together(["holds", "holds"])
+        ('holds in part', 'undecided', 'holds')
     """
     kinds = set(verdicts)
     if not kinds or UNDECIDED in kinds:
@@ -85,6 +87,7 @@ def together(verdicts: Sequence[str]) -> str:
 
 
 TOGETHER = (
-    "The claim has several sentences: it holds if all hold, does not hold if none does, depends if all depend, and holds "
+    "The claim has several sentences: it holds if all hold, does not hold if none does, depends if all depend, "
+    "and holds "
     "in part if they differ; it is undecided as long as one of them is. "
 )

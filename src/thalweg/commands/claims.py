@@ -108,10 +108,12 @@ def _print(found: Sequence[ClaimResult], page: Path | None, pilot: bool) -> None
 def _print_plan(asked: Sequence[Claim], jobs: int | None) -> None:
     from rich.console import Console
 
+    from thalweg.claims.evidence import shared
     from thalweg.claims.table import Planned
     from thalweg.report.claims_terminal import render_plan
     from thalweg.sweep.threads import available_processors
 
     rows = [Planned(one.number, one.short, len(one.evidence), one.runs, one.work) for one in asked]
     console = Console()
-    console.print(render_plan(rows, jobs or available_processors(), width=min(console.width, 100)))
+    runs, seconds = shared(part for one in asked for part in one.evidence)
+    console.print(render_plan(rows, runs, seconds, jobs or available_processors(), width=min(console.width, 100)))

@@ -9,20 +9,22 @@ from thalweg.claims.table import DECIDED, ClaimResult, Contrast, PartResult
 from thalweg.report import words
 from thalweg.report.claims_charts import panels
 from thalweg.report.claims_document import document
-from thalweg.report.claims_words import OUTCOMES, counted_verdicts, ends, headline, key_number, short, verdict
+from thalweg.report.claims_words import OUTCOMES, counted_verdicts, headline, key_number, measured, short, verdict
 from thalweg.report.data import as_json
-from thalweg.report.html import accessible, details, head, note, section, table, text
+from thalweg.report.html import accessible, details, head, note, section, table, text, two
 from thalweg.report.script import DIGEST, SCRIPT
 from thalweg.report.style import styled, to_svg
 from thalweg.report.template import DOCUMENT, IN_THE_DARK
 
 TITLE = "What is told about optimizers, measured"
 SUMMARY = (
-    "Sentences that articles and courses repeat, each as a declared study: problem, contrast, measure, seeds and the rule "
+    "Sentences that articles and courses repeat, each as a declared study: problem, contrast, measure, seeds and "
+    "the rule "
     "of the verdict were fixed before anything was run."
 )
 READING = (
-    "A setting supports a claim where the 95 % interval of its contrast lies beyond the threshold, and opposes it where "
+    "A setting supports a claim where the 95 % interval of its contrast lies beyond the threshold, and opposes "
+    "it where "
     "the interval lies on the other side. “Depends” needs both, with a named variable. Contrasts are paired by seed or "
     "start. About one interval in twenty misses the truth: that is what 95 % means."
 )
@@ -76,13 +78,18 @@ def page(shown: Sequence[ClaimResult | Unmeasured]) -> str:
 def _overview(shown: Sequence[ClaimResult | Unmeasured]) -> str:
     rows = (
         [
-            f'<a href="#claim-{one.number}">{one.number}. {text(one.short if isinstance(one, ClaimResult) else one.text)}</a>',
+            _link(one),
             text(verdict(one) if isinstance(one, ClaimResult) else _absent(one)),
             text(key_number(one) if isinstance(one, ClaimResult) else ""),
         ]
         for one in shown
     )
     return table("Every claim", head("claim", "verdict", "key number, with its 95 % interval"), rows, "words")
+
+
+def _link(one: ClaimResult | Unmeasured) -> str:
+    name = one.short if isinstance(one, ClaimResult) else one.text
+    return f'<a href="#claim-{one.number}">{one.number}. {text(name)}</a>'
 
 
 def _absent(one: Unmeasured) -> str:
@@ -99,9 +106,7 @@ def _claim(one: ClaimResult | Unmeasured) -> str:
 
 
 def _charts(one: ClaimResult) -> str:
-    drawn = "".join(
-        f"<figure>{accessible(to_svg(styled(chart)), title)}</figure>" for title, chart in panels(one)
-    )
+    drawn = "".join(f"<figure>{accessible(to_svg(styled(chart)), title)}</figure>" for title, chart in panels(one))
     reading = note(one.picture.note) if one.picture else ""
     return f'{reading}<div class="figures small">{drawn}</div>' if drawn else reading
 
@@ -113,33 +118,36 @@ def _numbers(one: ClaimResult) -> str:
 def _part(part: PartResult, several: bool) -> str:
     depends = f" on {part.variable}" if part.verdict == "depends" else ""
     begun = f"{part.text} — {part.verdict}{depends}" if several else part.text
-    heading = head("setting", "claimed", "against", "measure", "claimed / against", "contrast", "95 % interval", "says")
-    return table(begun, heading, map(_cells, part.contrasts), "numbers") + note(f"Rule: {part.rule}")
+    heading = head("setting", "claimed, and against", "of each", "contrast [95 % interval]", "says")
+    below = "".join(note(sentence) for sentence in (_measures(part.contrasts), f"Rule: {part.rule}"))
+    return table(begun, heading, map(_cells, part.contrasts), "numbers") + below
 
 
 def _cells(one: Contrast) -> list[str]:
-    both = f"{short(one.means[0], 'amount')} / {short(one.means[1], 'amount')}"
-    both = short(one.means[0], "amount") if one.scale.startswith("amount") else both
-    lost = f"{one.lost[0]} / {one.lost[1]} lost" if any(one.lost) else ""
-    interval = ends(one.estimate.low, one.estimate.high, one.scale) if one.estimate.low is not None else words.MISSING
+    each = [short(mean, "amount") for mean in one.means]
+    lost = f"{one.lost[0]} and {one.lost[1]} lost" if any(one.lost) else ""
+    amount = one.scale.startswith("amount")
     return [
         text(one.setting),
-        text(one.claimed),
-        text(one.other),
-        text(one.measure),
-        text(both) + (f' <small class="trouble">{text(lost)}</small>' if lost else ""),
-        text(short(one.estimate.mean, one.scale)),
-        f"{text(interval)} <small>{text(_needed(one))}</small>",
+        two(words.plain(one.claimed), words.plain(one.other)),
+        (text(each[0]) if amount else two(*each)) + (f' <small class="trouble">{text(lost)}</small>' if lost else ""),
+        two(measured(one), words.counted(one.estimate.seeds, one.unit)),
         text(OUTCOMES[one.outcome]),
     ]
 
 
+def _measures(contrasts: Sequence[Contrast]) -> str:
+    """What was measured, and beyond what a contrast says something: once for all that have the same."""
+    return " ".join(dict.fromkeys(f"{_needed(one)}." for one in contrasts))
+
+
 def _needed(one: Contrast) -> str:
-    """How many units, and what is needed."""
-    margin = f"±{one.none:g}" if one.scale != "factor" else f"x/÷ {one.none:g}"
-    none = f", {margin} is none" if one.none > (1 if one.scale == "factor" else 0) else ""
-    below = "below" if one.scale == "amount below" else "above"
-    return f"{words.counted(one.estimate.seeds, one.unit)}; {below} {one.threshold:g} as claimed{none}"
+    kind = {"factor": "Factor", "difference": "Difference", "amount": "Amount", "amount below": "Amount"}[one.scale]
+    side = "below" if one.scale == "amount below" else "above"
+    none = f" (within {words.plain(f'{one.none:g}')} of it: no difference)" if one.none > 0 else ""
+    if one.scale == "factor":
+        none = f" (within a factor {one.none:g} of it: no difference)" if one.none > 1 else ""
+    return f"{kind}: {words.plain(one.measure)}; as claimed {side} {one.threshold:g}{none}"
 
 
 def _declared(one: ClaimResult) -> str:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from thalweg.claims.table import NONE, OPPOSES, SUPPORTS, UNCLEAR, ClaimResult, Contrast, Line, Panel
 from thalweg.colours import ADADELTA, ADAGRAD, ADAM, MOMENTUM, NESTEROV, RMSPROP, colour_of
 from thalweg.report import words
-from thalweg.report.claims_words import OUTCOMES
-from thalweg.report.style import BAD, DASHES, GOOD, GRID, INK, PAPER, QUIET, log_ticks, styled, title_above
+from thalweg.report.style import BAD, DASHES, GOOD, INK, PAPER, QUIET, log_ticks, styled, title_above
 
 if TYPE_CHECKING:
     import altair
@@ -35,7 +34,11 @@ def whole(found: ClaimResult) -> altair.ConcatChart:
     import altair
 
     every = [chart for _, chart in panels(found)]
-    return styled(altair.ConcatChart(concat=every, columns=2, spacing=40).resolve_scale(color="independent", strokeDash="independent"))
+    return styled(
+        altair.ConcatChart(concat=every, columns=2, spacing=40).resolve_scale(
+            color="independent", strokeDash="independent"
+        )
+    )
 
 
 # --- contrasts ---
@@ -73,13 +76,15 @@ def _forest(group: Sequence[Contrast]) -> altair.LayerChart:
     every = [v for row in rows for v in (row["low"], row["high"], *row["dots"])] + [*margin, threshold]
     scale, axis = _scale(every, logarithmic)
     x = {"scale": scale, "axis": altair.Axis(title=_axis_title(group[0]), **axis)}
-    side = altair.Axis(title=None, labelLimit=190, ticks=False, domain=False, labelPadding=8, grid=True)
+    side = altair.Axis(title=None, labelLimit=210, ticks=False, domain=False, labelPadding=8, grid=True)
     y = altair.Y("setting:N", sort=None, scale=altair.Scale(domain=names), axis=side)
     outcomes = list(SHADES)
     shade = altair.Color("outcome:N", legend=None).scale(domain=outcomes, range=[SHADES[o] for o in outcomes])
     dots = [{"setting": row["setting"], "value": v, "outcome": row["outcome"]} for row in rows for v in row["dots"]]
     base = altair.Chart(altair.InlineData(values=[{k: v for k, v in r.items() if k != "dots"} for r in rows]))
-    band = altair.Chart(altair.InlineData(values=[{"from": margin[0], "to": margin[1]}])).mark_rect(color=GRID)
+    band = altair.Chart(altair.InlineData(values=[{"from": margin[0], "to": margin[1]}])).mark_rect(
+        color=QUIET, opacity=0.25
+    )
     line = altair.Chart(altair.InlineData(values=[{"at": threshold}])).mark_rule(color=INK)
     units = altair.Chart(altair.InlineData(values=dots)).mark_circle(size=14, opacity=0.35)
     mean = base.encode(x=altair.X("mean:Q", **x), y=y, color=shade)
@@ -134,7 +139,9 @@ def _panel(panel: Panel) -> altair.LayerChart:
     ground = [line for line in panel.lines if line.rule == "contour"]
     labels = words.told_apart([words.plain(line.label) for line in named])
     rows = [row for label, line in zip(labels, named, strict=True) for row in _points(label, line, panel)]
-    legend = altair.Legend(title=None, orient="bottom", columns=2, symbolType="stroke", symbolStrokeWidth=3, labelLimit=190)
+    legend = altair.Legend(
+        title=None, orient="bottom", columns=2, symbolType="stroke", symbolStrokeWidth=3, labelLimit=190
+    )
     key = legend if len(labels) > 1 else None
     colour = altair.Color("line:N", legend=key).scale(domain=labels, range=_colours(named))
     dash = altair.StrokeDash("line:N", legend=key).scale(domain=labels, range=_dashes(named))
@@ -155,7 +162,15 @@ def _points(label: str, line: Line, panel: Panel) -> list[dict[str, Any]]:
     for place, (x, y, a, b) in enumerate(every):
         shown = y is not None and not (panel.log_y and y <= 0) and not (panel.log_x and x <= 0)
         a = None if a is None or (panel.log_y and a <= 0) else a
-        row = {"line": label, "place": place, "x": x, "y": y if shown else None, "dot": line.points, "low": a, "high": b}
+        row = {
+            "line": label,
+            "place": place,
+            "x": x,
+            "y": y if shown else None,
+            "dot": line.points,
+            "low": a,
+            "high": b,
+        }
         if not (panel.log_x and x <= 0):
             kept.append(row)
     return kept
@@ -172,7 +187,11 @@ def _axis(panel: Panel, side: str, values: Sequence[float]) -> Any:
     elif logarithmic and values:
         low, high = min(values), max(values)
         scale["type"] = "log"
-        ticks = {"values": log_ticks(low, high), "format": "~g" if 1e-4 <= low and high < 1e6 else "~e"} if high > low else {}
+        ticks = (
+            {"values": log_ticks(low, high), "format": "~g" if low >= 1e-4 and high < 1e6 else "~e"}
+            if high > low
+            else {}
+        )
         scale["padding"] = 8
     if side == "x":
         return altair.X("x:Q", scale=altair.Scale(**scale), axis=altair.Axis(title=panel.x, grid=False, **ticks))
@@ -222,6 +241,3 @@ def _dashes(lines: Sequence[Line]) -> list[list[int]]:
         same = sum(c == colours[place] and not one.dashed for c, one in zip(colours[:place], lines, strict=False))
         dashes.append(DASHES[1] if line.dashed else DASHES[0 if not same else (2 + same - 1) % len(DASHES)])
     return dashes
-
-
-__all__ = ["OUTCOMES", "panels", "whole"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from thalweg.claims.table import ClaimResult, PartResult
@@ -33,3 +33,20 @@ def _part(part: PartResult) -> dict[str, Any]:
     plain = to_plain(part)
     contrasts = plain.pop("contrasts")
     return {**plain, "time_contrasts" if part.clock else "contrasts": contrasts}
+
+
+def from_document(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The results of a document with the keys of `ClaimResult` again.
+
+    Args:
+        document: As `document` made it.
+    """
+    found = []
+    for claim in document["claims"]:
+        plain = {name.removeprefix("time_") if name == "time_picture" else name: v for name, v in claim.items()}
+        parts = [
+            {"contrasts" if name == "time_contrasts" else name: value for name, value in part.items()}
+            for part in plain["parts"]
+        ]
+        found.append({"environment": {}, **plain, "parts": parts})
+    return found

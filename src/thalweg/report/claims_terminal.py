@@ -41,11 +41,13 @@ def render(found: Sequence[ClaimResult], width: int = 80) -> RenderableType:
     return Constrain(Group(table, Text(), said), width)
 
 
-def render_plan(rows: Sequence[Planned], jobs: int, width: int = 80) -> RenderableType:
+def render_plan(rows: Sequence[Planned], runs: int, seconds: float, jobs: int, width: int = 80) -> RenderableType:
     """What would be run, and for how long.
 
     Args:
-        rows: One per claim.
+        rows: One per claim, as if it were the only one.
+        runs: Of all of them, each once.
+        seconds: Of one core, likewise.
         jobs: Runs at a time.
         width: No line gets longer than this many columns.
     """
@@ -63,7 +65,6 @@ def render_plan(rows: Sequence[Planned], jobs: int, width: int = 80) -> Renderab
     for one in rows:
         cells = (one.short, f"{one.studies}", f"{one.runs}", words.duration(one.seconds / jobs))
         table.add_row(str(one.number), *(Text(words.plain(cell)) for cell in cells))
-    whole = sum(one.seconds for one in rows) / jobs
-    total = f"{sum(one.runs for one in rows)} runs, about {words.duration(whole)} minutes with {jobs} at a time."
-    shared = "Runs that several claims need are made once, and what the store has is not made again."
-    return Constrain(Group(table, Text(), Text(total), Text(shared, style="dim")), width)
+    total = f"{runs} runs in all, about {words.duration(seconds / jobs)} minutes with {jobs} at a time."
+    once = "A run that several claims need is made once. What the store has is not made again."
+    return Constrain(Group(table, Text(), Text(total), Text(once, style="dim")), width)

@@ -72,11 +72,6 @@ def measured(one: Contrast) -> str:
     return f"{short(mean, one.scale)}{interval}"
 
 
-def ends(low: float | None, high: float | None, scale: str) -> str:
-    """An interval's ends."""
-    return f"{short(low, scale)} to {short(high, scale)}"
-
-
 def short(value: float | None, scale: str = "difference") -> str:
     """A number in few digits: factors with two, differences with their sign and three.
 
@@ -95,11 +90,6 @@ def _digits(value: float, digits: int) -> str:
     if value and not 1e-4 <= abs(value) < 1e6:
         return f"{value:.{digits - 1}e}"
     rounded = float(f"{value:.{digits}g}")
-    places = max(0, digits - 1 - math.floor(math.log10(abs(rounded)))) if rounded else 0
-    return (
-        f"{rounded:.{places}f}"
-        if places and digits == 2 and rounded < 10
-        else f"{rounded:g}"
-        if abs(rounded) < 1e5
-        else f"{rounded:.0f}"
-    )
+    if digits == 2 and 0 < abs(rounded) < 10:  # factors: 4.0x
+        return f"{rounded:.{digits - 1 - math.floor(math.log10(abs(rounded)))}f}"
+    return f"{rounded:g}" if abs(rounded) < 1e5 else f"{rounded:.0f}"

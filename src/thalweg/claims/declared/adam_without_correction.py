@@ -123,8 +123,10 @@ def picture(evidence: Evidence) -> Picture:
     title = f"From near the minimum, condition {CONDITIONS[1]:g}, lr {RATES[best]:.2g}"
     fall = Panel(title, "step", "height / first height", tuple(drawn), log_y=True)
     note = (
-        "The factor is (1 - beta1^t) / sqrt(1 - beta2^t), whatever the gradients. It is large where the second average is "
-        "much slower than the first: at the usual 0.9 and 0.999 it reaches 6.6; at 0.95 the steps are too short if anything."
+        "The factor is (1 - beta1^t) / sqrt(1 - beta2^t), whatever the gradients. It is large where the second "
+        "average is "
+        "much slower than the first: at the usual 0.9 and 0.999 it reaches 6.6; at 0.95 the steps are too short "
+        "if anything."
     )
     return Picture(note, (factors, fall))
 
@@ -136,8 +138,10 @@ CLAIM = Claim(
     text="Without bias correction Adam's first steps are far too large.",
     source="Kingma & Ba 2015, section 3, and everything that retells it",
     method=(
-        f"Both forms meet the same noisy gradients on 50 weights; measured is the mean length of the first {FIRST} steps, "
-        f"and “far too large” is more than {FAR:g} times Adam's. Whether that does harm: random quadratics of 10 variables "
+        f"Both forms meet the same noisy gradients on 50 weights; measured is the mean length of the first "
+        f"{FIRST} steps, "
+        f"and “far too large” is more than {FAR:g} times Adam's. Whether that does harm: random quadratics of 10 "
+        f"variables "
         f"with noisy gradients, started near the minimum as a network that was trained before, both at the best of "
         f"{len(RATES)} rates for Adam; measured is the mean height over the first {FIRST} steps."
     ),

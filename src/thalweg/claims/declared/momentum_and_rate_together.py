@@ -151,7 +151,8 @@ CLAIM = Claim(
     source="courses and library guides",
     method=(
         f"Quadratics of 10 variables, turned at random. For the rate: of {len(RATES)} rates the one whose height after "
-        f"{STEPS} steps is lowest (the mean of the last {LAST}), with exact gradients and with noise of standard deviation "
+        f"{STEPS} steps is lowest (the mean of the last {LAST}), with exact gradients and with noise of standard "
+        f"deviation "
         f"{NOISE:g} in each component, at momentum 0.5, 0.9 and 0.99. For the swings: how long the whole way to the "
         f"minimum is with rate {HIGH:g} (high) or {LOW:g} (low) of 1 / steepest curvature, over the straight line."
     ),

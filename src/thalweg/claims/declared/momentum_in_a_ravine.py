@@ -21,7 +21,7 @@ STEPS = 4000  # gradient descent at its best rate needs 3,450 at condition 1,000
 TARGET = 1e-6  # of the first height
 SHARES = (0.1, 0.5, 1.0, 1.5, 1.9, 1.98)  # of 1 / steepest curvature; at 2 gradient descent diverges
 OWN = "own best rates"
-ARMS: dict[str, dict[str, float]] = {"sgd": {}, "momentum": {"rho": 0.9}}
+ARMS: dict[str, dict[str, Any]] = {"sgd": {}, "momentum": {"rho": 0.9}}
 SWINGS = 400  # steps over which the way across is counted: any of these is at rest by then, or swings for ever
 STEEP = 100.0  # condition number of the ravine in which the way across is measured
 BOTTOM = 1.0  # the way of a run that goes straight to the bottom
@@ -105,7 +105,8 @@ def picture(evidence: Evidence) -> Picture:
     lines = tuple(_needed(evidence, rule, name) for rule, name in NAMES.items())
     steps = Panel("Steps needed, each at its best rate", "condition number", "steps", lines, log_x=True, log_y=True)
     note = (
-        "At a low rate gradient descent does not swing at all, momentum does; near the highest rate that gradient descent "
+        "At a low rate gradient descent does not swing at all, momentum does; near the highest rate that "
+        "gradient descent "
         "bears both swing. What momentum saves are steps along the ravine, and the more the steeper it is."
     )
     return Picture(note, (*panels, steps))

@@ -116,7 +116,8 @@ def picture(evidence: Evidence) -> Picture:
         "The way across until it rests", "rate, of 1 / steepest curvature", "in starts' distances", lines, True, True
     )
     return Picture(
-        "Nesterov's gradient is taken where the momentum leads, and brakes earlier. Above a rate of 1.36 / curvature it "
+        "Nesterov's gradient is taken where the momentum leads, and brakes earlier. Above a rate of 1.36 / "
+        "curvature it "
         "diverges, where momentum still bears 3.8.",
         (ravine, way),
     )
@@ -139,7 +140,8 @@ CLAIM = Claim(
         f"Quadratics of 10 variables, turned at random, condition {CONDITION:g}; momentum 0.9 in both, the gradient of "
         "Nesterov's taken at the point ahead, as in the paper. At the same rate, and at the best of the same "
         f"{len(RATES)} rates for each, the way along the steepest direction within {STEPS} steps, over the start's "
-        "distance: more of it is oscillation. With noise in the gradients, the mean distance from the minimum along that "
+        "distance: more of it is oscillation. With noise in the gradients, the mean distance from the minimum "
+        "along that "
         f"direction over {TAIL:,} steps. A run that diverges counts as a way of {DIVERGED:,.0f}."
     ),
     parts=(

@@ -10,7 +10,7 @@ import numpy as np
 
 from thalweg.claims.claim import Claim, Part
 from thalweg.claims.contrast import factor
-from thalweg.claims.descents import ellipses, grid, measured_line, steps_until, trajectory
+from thalweg.claims.descents import ellipses, grid, steps_until, trajectory
 from thalweg.claims.evidence import Computed, Evidence
 from thalweg.claims.table import Contrast, Line, Panel, Picture
 from thalweg.claims.verdict import Decision
@@ -167,10 +167,14 @@ CLAIM = Claim(
     text="RMSProp cures AdaGrad's decay and goes to the minimum without a detour.",
     source="courses, after Hinton's lecture 6e",
     method=(
-        f"For the decay: gradients that go on for ever, as in a stream of data, on 20 weights; measured is the mean step "
-        f"of the last {WINDOW} of {LONG:,} steps over that of the early ones. For the detour: ravines of two variables, "
-        f"condition {CONDITION:g}, starts all around the minimum at distance 1, torch's defaults but for the rate: that one "
-        f"of {len(RATES)} which arrives first at {TARGET:g} of the first height, and {SMALL:g}, at which the way is smooth. "
+        f"For the decay: gradients that go on for ever, as in a stream of data, on 20 weights; measured is the "
+        f"mean step "
+        f"of the last {WINDOW} of {LONG:,} steps over that of the early ones. For the detour: ravines of two "
+        f"variables, "
+        f"condition {CONDITION:g}, starts all around the minimum at distance 1, torch's defaults but for the "
+        f"rate: that one "
+        f"of {len(RATES)} which arrives first at {TARGET:g} of the first height, and {SMALL:g}, at which the way "
+        f"is smooth. "
         f"A way more than {STRAIGHT:g} times the straight line is a detour."
     ),
     parts=(
