@@ -91,8 +91,8 @@ CLAIM = Claim(
     source="courses and blog posts",
     method=(
         "One small problem of each kind. To suit is to end no worse, beyond a margin, than the best of the other "
-        "rules, every rule tuned on the same budget; the opponent is chosen by its result, so a strong one. The LSTM trains "
-        f"two epochs, the policy's row has ten seeds. {MARGIN} Of the LSTM {BITS} bits, of the policy {RETURN:g} steps."
+        "rules, every rule tuned on the same budget; the opponent is chosen by its result, so a strong one. The LSTM "
+        f"trains two epochs, the policy's row has ten seeds. {MARGIN} Of the LSTM {BITS} bits, of the policy {RETURN:g} steps."
     ),
     parts=(
         Part(
