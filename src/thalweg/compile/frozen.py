@@ -34,6 +34,7 @@ class Part:
         return self.function(*(values[name] for name in self.needed))
 
 
+@functools.lru_cache(maxsize=512)
 def frozen_line(program: Program, state: str) -> str | None:
     """The name of the line that computes a state's new value; None if no line does.
 

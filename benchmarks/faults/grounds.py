@@ -1,0 +1,171 @@
+"""The problems that faults are planted in: sizes, good learning rates, and the layers where a fault may sit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A problem of the lab as a user would train it.
+
+    Attributes:
+        problem: Its name in the lab.
+        batch: Samples per step.
+        steps: Of a usual run.
+        rates: A good learning rate per rule, by `rates.py`.
+        reached: A training loss under which every healthy run ends, or it is none.
+        layers: Modules or parameters whose gradients a fault may shrink.
+        dead: What may die, and how: `"bias"` for the layer before a rectifier, whose biases become -100; `"cut"` for a
+            module whose output no gradient passes; `"zero"` for parameters that are all set to zero.
+        without: The faults that are none here, with the reason beside them in the table below.
+        long: Steps of a long run; 0 where that would take too much time.
+    """
+
+    problem: str
+    batch: int
+    steps: int
+    rates: Mapping[str, float]
+    reached: float
+    layers: tuple[str, ...] = ()
+    dead: tuple[tuple[str, str], ...] = ()
+    without: tuple[str, ...] = ()
+    long: int = 0
+
+
+def _rates(sgd: float, momentum: float, rmsprop: float, adam: float, adagrad: float = 0.0) -> Mapping[str, float]:
+    """Good rates; AdaGrad's where there is a long run."""
+    return {"sgd": sgd, "momentum": momentum, "rmsprop": rmsprop, "adam": adam, "adagrad": adagrad}
+
+
+ONE_LAYER = ("dead", "small-gradients")  # there are no others to compare it with
+LARGE_GRADIENTS = ("epsilon",)  # an epsilon of 1 changes little where gradients are larger than that
+BROAD_VALLEY = ("lr-high", "momentum")  # its training loss falls as well at rates a thousand times apart
+
+# Thresholds were set with these in sight.
+KNOWN = (
+    Ground(
+        "mnist-mlp",
+        64,
+        400,
+        _rates(0.32, 0.046, 0.0015, 0.0015, 0.022),
+        0.25,
+        ("1", "3"),
+        (("bias", "1"), ("cut", "1")),
+        long=3000,
+    ),
+    Ground(
+        "binary-classifier",
+        32,
+        500,
+        _rates(0.032, 0.0032, 0.00046, 0.00068, 0.0068),
+        0.2,
+        ("0", "2"),
+        (("bias", "0"), ("cut", "0")),
+        without=BROAD_VALLEY,
+    ),
+    Ground(
+        "linear-regression",
+        32,
+        400,
+        _rates(0.068, 0.0046, 0.032, 0.068, 0.46),
+        0.32,
+        without=(*ONE_LAYER, *LARGE_GRADIENTS),
+        long=4000,
+    ),
+    Ground(
+        "sparse-logistic",
+        32,
+        600,
+        _rates(1.5, 0.15, 0.0068, 0.015, 0.15),
+        0.35,
+        without=(*ONE_LAYER, "bf16"),  # its rows of bytes become float32 inside
+        long=4000,
+    ),
+    Ground(
+        "matrix-factorisation",
+        128,
+        800,
+        _rates(0.32, 0.1, 0.01, 0.01, 0.22),
+        0.6,
+        ("row_factors", "column_factors", "column_bias"),
+        (("zero", "row_factors+column_factors"),),
+        long=5000,
+    ),
+    Ground(
+        "text-transformer",
+        16,
+        300,
+        _rates(0.22, 0.1, 0.0015, 0.0046),
+        2.9,
+        ("characters", "blocks.0.projections", "blocks.1.dense.1", "blocks.0.mixed"),
+        (("cut", "blocks.0.dense"), ("cut", "blocks.1.mixed"), ("cut", "characters")),
+    ),
+)
+# These were first watched when the thresholds were committed.
+HELD_BACK = (
+    Ground(
+        "digits-vae",
+        64,
+        500,
+        _rates(0.01, 0.0022, 0.0032, 0.0032, 0.022),
+        175.0,
+        ("encoder.0", "encoder.2", "decoder.0"),
+        (("bias", "encoder.0"), ("bias", "decoder.0"), ("cut", "encoder.0")),
+        long=3000,
+    ),
+    Ground(
+        "mnist-cnn",
+        32,
+        300,
+        _rates(0.22, 0.032, 0.0022, 0.0032),
+        0.8,
+        ("0", "5", "8"),
+        (("bias", "0"), ("bias", "5"), ("cut", "0")),
+    ),
+    Ground(
+        "text-lstm",
+        16,
+        300,
+        _rates(6.8, 1.5, 0.01, 0.022),
+        2.5,
+        ("embedding", "recurrent", "output"),
+        (("cut", "embedding"), ("cut", "recurrent")),
+    ),
+    Ground(
+        "fine-tune",
+        10,
+        400,
+        _rates(0.01, 0.001, 0.001, 0.00068),
+        0.6,
+        ("0", "3", "6", "11"),
+        (("bias", "3"), ("bias", "6"), ("cut", "3")),
+    ),
+    Ground(
+        "multi-task",
+        64,
+        600,
+        _rates(0.0001, 0.0001, 0.001, 0.01, 0.068),
+        60.0,
+        ("shared.1", "digit"),
+        (("bias", "shared.1"), ("cut", "digit")),
+        without=LARGE_GRADIENTS,
+        long=4000,
+    ),
+    Ground(
+        "noisy-quadratic",
+        128,
+        600,
+        _rates(0.0046, 0.0015, 0.022, 0.068, 0.68),
+        92.0,
+        without=(*ONE_LAYER, *LARGE_GRADIENTS),
+        long=4000,
+    ),
+)
+GROUNDS: Mapping[str, tuple[Ground, ...]] = {"known": KNOWN, "held-back": HELD_BACK}
+
+
+def ground_of(problem: str) -> Ground:
+    """The ground of a problem of the lab."""
+    return next(ground for grounds in GROUNDS.values() for ground in grounds if ground.problem == problem)

@@ -1,0 +1,84 @@
+"""A layer whose gradients are a tiny part of the other layers'."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from thalweg.watch.alarm import Alarm, Finding
+from thalweg.watch.alarms.evidence import FLOOR, middle, tail
+from thalweg.watch.alarms.words import per_layer, short
+from thalweg.watch.history import History
+from thalweg.watch.subject import Part
+
+NEAR = 10.0  # sizes that leave out zeros are at most so many times those that do not, by "sparse"
+
+
+def look(history: History, thresholds: Mapping[str, float]) -> list[Finding]:
+    """Root mean square gradients per coordinate, of those that have one, against the median of the other layers."""
+    parts = history.subject.layers
+    rows = int(thresholds["rows"])
+    if len(history) < rows or len(parts) < 2:
+        return []
+    elements = np.array([max(part.elements, 1) for part in parts], np.float64)
+    roots = np.sqrt(elements)
+    if not _may_be(np.asarray(history["gradient_norm"][-1, : len(parts)], np.float64) / roots, thresholds["ratio"]):
+        return []
+    norms = middle(tail(history, "gradient_norm", rows)[:, : len(parts)], rows // 2)
+    zero = middle(tail(history, "zero_share", rows)[:, : len(parts)])
+    zero = np.where(np.isfinite(zero), zero, 0.0)
+    sizes = norms / np.maximum(roots * np.sqrt(1 - zero), 1.0)
+    counts = np.isfinite(sizes) & (sizes > 0)
+    if counts.sum() < 2:
+        return []
+    ratio = sizes / np.maximum(_others(sizes, counts), FLOOR)
+    seen = counts & (zero <= thresholds["sparse"]) & (ratio <= thresholds["ratio"])
+
+    def sentence(where: str, k: int) -> str:
+        return f"{where} gradients are {short(ratio[k])} of those of the other layers ({short(sizes[k])} a coordinate)."
+
+    return per_layer(history, seen & ~_biases(parts), ratio, sentence, lowest=True) if seen.any() else []
+
+
+def _may_be(sizes: np.ndarray, ratio: float) -> bool:
+    """Whether the last gradients leave it open that there is such a layer."""
+    known = np.sort(sizes[sizes > 0])
+    return len(known) > 1 and bool(known[0] <= NEAR * ratio * known[len(known) // 2])
+
+
+def _others(sizes: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """For every layer the median of the others."""
+    ordered = np.sort(sizes[counts])
+    place = np.searchsorted(ordered, sizes)
+    at = (len(ordered) - 1) // 2
+    return np.where(place <= at, ordered[min(at + 1, len(ordered) - 1)], ordered[at])
+
+
+def _biases(parts: Sequence[Part]) -> np.ndarray:
+    """Which layers are biases: before a normalisation, and of attention's keys, these have no gradient but rounding.
+
+    A bias is what has weights of the same name beside it; where layers have no names, what is as large as a row of the
+    larger layer before it.
+    """
+    names, before, found = {part.name for part in parts}, 0, []
+    for part in parts:
+        head, bias, end = part.name.rpartition("bias")
+        beside = bool(bias) and any(f"{head}{kind}{end}" in names for kind in ("weight", "kernel"))
+        unnamed = part.name.startswith("parameter ") and before > part.elements and before % part.elements == 0
+        found.append(beside or unnamed)
+        before = part.elements
+    return np.array(found, bool)
+
+
+ALARM = Alarm(
+    name="small",
+    title="A layer with tiny gradients",
+    meaning="With plain gradient descent or momentum the layer hardly learns while the others do; an adaptive rule "
+    "makes up for it until the gradients come near epsilon.",
+    advice="Look for a factor that is too small on the way to that layer, or for saturated activations; give the layer "
+    "a larger lr, or take an adaptive rule with a smaller epsilon.",
+    source="Glorot & Bengio 2010, section 4.2; rules.md",
+    thresholds={"ratio": 3e-5, "rows": 16, "sparse": 0.9},
+    look=look,
+)

@@ -1,0 +1,202 @@
+"""`Blocks`: measurements as they were read, worked out a block at a time.
+
+A block is full after 32 steps, or with one measurement where these lie 16 steps apart or more. What only the formula
+can tell, and what a window tells, is worked out once per block, at its last measurement, and stands in all its rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from thalweg.watch import working
+from thalweg.watch.columns import Columns
+from thalweg.watch.formula import Formula
+from thalweg.watch.raw import Raw
+from thalweg.watch.reading import Reader, Reading
+from thalweg.watch.sources import GRADIENT, STATES, WEIGHTS, Wanted
+from thalweg.watch.target import Target
+from thalweg.watch.working import WINDOW
+
+ALONE = 16  # at this distance measurements are worked out one by one
+
+Values = dict[str, np.ndarray]
+
+
+class Blocks:
+    """The readings of the present block, and what has to be remembered of earlier ones.
+
+    Attributes:
+        steps: Of the measurements that are in the block.
+        oscillation: As it was found last, a number per part.
+        last: Of the last measurement that was worked out, by name, a number per coordinate of the sample.
+        slot: Where the next measurement goes.
+        read_before: Reads what is wanted before a measured step into a slot.
+        read_past: Reads what is wanted before the step before it.
+        read_after: Reads what is wanted behind a measured step.
+    """
+
+    def __init__(self, target: Target, reader: Reader, columns: Columns, every: int) -> None:
+        self._columns, self._successive = columns, every == 1
+        self._formula = Formula(target, reader, columns)
+        slots, states = 1 if every >= ALONE else -(-WINDOW // every), reader.arrays - STATES
+        self.raw = Raw(reader.sample, states, slots)
+        self.steps: list[int] = []
+        self._sums = np.full((slots, columns.layers, 4), np.nan)
+        self._unfit = np.zeros((slots, columns.layers))
+        self._lr = np.full((slots, columns.groups), np.nan)
+        at = self.raw.array
+        both: Wanted = ((WEIGHTS, at["x"]), (GRADIENT, at["g"]))
+        kept = () if self._successive else tuple((STATES + k, at[f"before {k}"]) for k in range(states))
+        moments = tuple((STATES + k, at[f"state {k}"]) for k in range(states))
+        self.read_before = Reading(reader, (*both, *kept), self.raw.blocks)
+        self.read_past = Reading(reader, ((WEIGHTS, at["x past"]), (GRADIENT, at["g past"])), self.raw.blocks)
+        self.read_after = Reading(reader, ((WEIGHTS, at["x after"]), *moments), self.raw.blocks)
+        self.slot = 0
+        self._past = ("earlier g", "earlier update") if self._successive else ("g past", "past update")
+        self._group_of_part = np.concatenate([columns.group, np.arange(columns.groups)])
+        self._reference: np.ndarray | None = None
+        self.oscillation = np.full(columns.parts, np.nan)
+        self._places: list[np.ndarray] = []
+        self._pairs = np.zeros((2, 0, columns.parts))
+        self.last: Values = {}
+
+    # -- read --
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the block has to be worked out before another measurement."""
+        return self.slot == self.raw.slots
+
+    @property
+    def gradients(self) -> np.ndarray:
+        """The sample's gradients at the present measurement."""
+        return self.raw["g"][self.slot]
+
+    @property
+    def accumulates(self) -> bool:
+        """Whether some rule sums squared gradients for ever."""
+        return self._formula.accumulates
+
+    def has_its_rules(self) -> bool:
+        """Whether all groups follow the rules that they followed when this began: flags may have been changed."""
+        return self._formula.has_its_rules()
+
+    def take(self, step: int, sums: np.ndarray, unfit: np.ndarray | None, lr: list[float]) -> None:
+        """Take a measurement, whose sample has been read into `slot`, into the block.
+
+        Args:
+            step: Its step.
+            sums: For each layer the sums of `thalweg.compile.measured.SUMS`.
+            unfit: For each layer how many numbers of its gradient are not finite; None if all are.
+            lr: For each group its learning rate.
+        """
+        slot = self.slot
+        self._sums[slot] = sums
+        self._lr[slot] = lr
+        if unfit is not None:
+            self._unfit[slot] = unfit
+        self.steps.append(step)
+        self.slot += 1
+
+    def refer(self, step: int) -> None:
+        """Take the reading in `slot` as what a fall is compared with; no measurement comes of it."""
+        self._reference = self._worked(self.slot, step, 0)["effective_lr"]
+
+    # -- worked out --
+
+    def work_out(self, step: int) -> Values:
+        """The figures of the block's measurements, each of shape (measurements, parts); the block is empty then.
+
+        Args:
+            step: The present one, which may be later than the last measurement.
+        """
+        count = len(self.steps)
+        with np.errstate(all="ignore"):
+            block, lagged = self._block(count)
+            figures = working.figures(block)
+            figures["gradient_noise"] = self._noise(block)
+            if len(lagged):
+                self.oscillation = working.oscillation(block.products["uu"], lagged)
+            slow = self._slow(count, step)
+        self.last = self._coordinates(count - 1)
+        self.raw.keep_last(count)
+        self.steps, self.slot = [], 0
+        self._unfit.fill(0.0)
+        repeated = np.repeat(np.array(list(slow.values()))[:, None], count, axis=1)
+        return figures | dict(zip(slow, repeated, strict=True))
+
+    def _slow(self, count: int, step: int) -> Values:
+        """What is worked out once per block."""
+        effects = self._worked(count - 1, self.steps[-1], step - self.steps[-1])
+        slow = {"oscillation": self.oscillation, "heading_cosine": self._turned(self.raw["x after"][count - 1].copy())}
+        slow["fall"] = np.full(self._columns.parts, np.nan)
+        if self._formula.accumulates:
+            if self._reference is None:
+                slot = min(count, working.REFERENCE) - 1 if self._successive else count - 1
+                late = step - self.steps[slot]
+                self._reference = self._worked(slot, self.steps[slot], late)["effective_lr"]
+            fall = working.over(effects["effective_lr"], self._reference)
+            slow["fall"] = np.where(self._formula.accumulating_parts, fall, np.nan)
+        return effects | slow
+
+    def _worked(self, slot: int, step: int, late: int) -> Values:
+        """What the formula says at a measurement of the block; the states before it are those behind the one before."""
+        raw = self.raw
+        before = raw.before(slot)
+        if self._successive:
+            before = raw.after(slot - 1) if slot else np.full_like(before, np.nan)
+        arrays = raw["x"][slot], raw["g"][slot], before, raw.after(slot), raw["x after"][slot]
+        return self._formula.figures(*arrays, step, late, self._sums[slot, :, 0])
+
+    def _block(self, count: int) -> tuple[working.Block, np.ndarray]:
+        """The block's sums, and those of the lags if it is of successive steps."""
+        raw, columns, formula = self.raw, self._columns, self._formula
+        np.subtract(raw["x after"][:count], raw["x"][:count], out=raw["update"][:count])
+        np.equal(raw["g"][:count], 0.0, out=raw["zero"][:count])
+        if not self._successive:
+            np.subtract(raw["x"][:count], raw["x past"][:count], out=raw["past update"][:count])
+        past_g, past_update = self._past
+        formula.derive(raw, count)
+        pairs = {"uu": ("update", "update"), "up": ("update", past_update), "pp": (past_update, past_update)}
+        pairs |= {"gg": ("g", "g"), "gq": ("g", past_g), "qq": (past_g, past_g), "zero": ("zero", "ones")}
+        pairs |= {"ff": (formula.first, formula.first), "fg": (formula.first, "g"), "v": formula.second}
+        lags = working.lags(count) if self._successive else ()
+        found, lagged = raw.products(count, pairs, lags)
+        names = tuple(pairs)
+        found[names.index("fg")] *= formula.sign
+        found[names.index("zero")][np.isnan(found[names.index("gg")])] = np.nan
+        every = self._sums[:count].transpose(2, 0, 1), self._unfit[None, :count], found * columns.weight
+        pooled = columns.pooled(
+            np.concatenate([*(part.reshape(-1, columns.layers) for part in every), lagged * columns.weight])
+        )
+        by_name = pooled[: (5 + len(names)) * count].reshape(-1, count, columns.parts)
+        block = working.Block(
+            sums=by_name[:4],
+            nonfinite=by_name[4],
+            lr=self._lr[:count, self._group_of_part],
+            count=columns.count,
+            products=dict(zip(names, by_name[5:], strict=True)),
+        )
+        return block, pooled[len(by_name) * count :]
+
+    def _coordinates(self, slot: int) -> Values:
+        """What the errors of a measurement's figures depend on."""
+        rows = self.raw.rows_of(
+            ("g", self._past[0], "update", self._past[1], self._formula.first, *self._formula.second), slot
+        )
+        names = ("g", "past g", "update", "past update", "first", "second", "factor")
+        return dict(zip(names, rows, strict=True)) | self._formula.coordinates
+
+    def _noise(self, block: working.Block) -> np.ndarray:
+        found = block.products
+        kept = np.concatenate([self._pairs, np.array([2 * found["gq"], found["gg"] + found["qq"]])], axis=1)
+        self._pairs = kept[:, -WINDOW:]
+        return working.noise(kept)[-len(found["gg"]) :]
+
+    def _turned(self, place: np.ndarray) -> np.ndarray:
+        """The cosine between the way in this window and in the one before."""
+        self._places = [*self._places[-2:], place]
+        if len(self._places) < 3:
+            return np.full(self._columns.parts, np.nan)
+        a, b = np.diff(np.array(self._places), axis=0)
+        return working.cosine(*self._columns.sums(np.array([a * b, a * a, b * b])))

@@ -1,0 +1,174 @@
+"""How the steps of an optimizer are seen: Thalweg's tell of them, and torch has hooks around everybody's.
+
+A hook holds the watch, and the watch holds the optimizer by a weak reference only: neither keeps the other alive.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Protocol
+
+import torch
+
+from thalweg.frameworks.torch.framed import Framed
+from thalweg.frameworks.torch.memory import overseen
+from thalweg.frameworks.torch.observer import Observer, observe
+
+Told = Callable[[Any], None]
+Base = torch.optim.Optimizer
+
+
+class Watching(Observer, Protocol):
+    """An observer who says in advance what it does not want to know."""
+
+    def passes(self) -> bool:
+        """Whether nothing is to be read of the step that begins."""
+        ...
+
+
+class Steps:
+    """An optimizer's steps, told to an observer; what `__call__`-ed hooks have in common.
+
+    Attributes:
+        observer: Who is told.
+        told: Is given the loss that a closure returns.
+    """
+
+    def __init__(self, observer: Watching, told: Told, optimizer: type) -> None:
+        self.observer, self.told = observer, told
+        self._may_nest = sum("step" in vars(each) for each in optimizer.__mro__ if each is not Base) > 1
+        self._open = self._begun = False
+
+    def enter(self, optimizer: Any, arguments: tuple, named: dict[str, Any]) -> tuple[tuple, dict[str, Any]] | None:
+        """Before a step; where that has a closure, which makes the gradients, after its first call."""
+        if self._may_nest and _is_within_step(optimizer):
+            return None
+        self._open, self._begun = not overseen(), False
+        if not self._open:
+            return None
+        closure = closure_of(arguments, named)
+        if closure is None and self.observer.passes():
+            self._begun = True
+            return None
+        if closure is None:
+            self._begin()
+            return None
+        return with_closure(arguments, named, self._first(closure))
+
+    def leave(self, optimizer: Any, arguments: tuple, named: dict[str, Any]) -> None:
+        """After a step."""
+        if self._begun and not (self._may_nest and _is_within_step(optimizer)):
+            self._open = self._begun = False
+            if self.observer.passes():
+                self.observer.after(None)
+                return
+            with torch.no_grad():
+                self.observer.after(None)
+
+    def _first(self, closure: Callable[[], Any]) -> Callable[[], Any]:
+        def called() -> Any:
+            loss = closure()
+            if self._open and not self._begun:
+                self.told(loss)
+                self._begin()
+            return loss
+
+        return called
+
+    def _begin(self) -> None:
+        self._begun = True
+        with torch.no_grad():
+            self.observer.before()
+
+
+def follow(optimizer: Any, observer: Watching, told: Told) -> Callable[[], None]:
+    """Tell an observer of an optimizer's steps.
+
+    Args:
+        optimizer: Not wrapped.
+        observer: Who is told.
+        told: Is given the loss that a closure returns.
+
+    Returns:
+        What ends it.
+
+    Raises:
+        InputError: If somebody watches the optimizer already, or its steps cannot be seen.
+    """
+    if isinstance(optimizer, Framed):
+        observe(optimizer, observer)
+        handle = optimizer.register_step_pre_hook(Losses(told).enter)
+        reference = weakref.ref(optimizer)  # what `observe` gives would keep the optimizer alive
+
+        def end_both() -> None:
+            handle.remove()
+            watched = reference()
+            if watched is not None and watched._observer is observer:
+                watched._observer = None
+
+        return end_both
+    steps = Steps(observer, told, type(optimizer))
+    handles = optimizer.register_step_pre_hook(steps.enter), optimizer.register_step_post_hook(steps.leave)
+
+    def end_hooks() -> None:
+        for handle in handles:
+            handle.remove()
+
+    return end_hooks
+
+
+class Losses:
+    """Hands on what a closure returns, for an optimizer that tells of its steps by itself."""
+
+    def __init__(self, told: Told) -> None:
+        self.told = told
+
+    def enter(self, optimizer: Any, arguments: tuple, named: dict[str, Any]) -> tuple[tuple, dict[str, Any]] | None:
+        """Before a step."""
+        closure = closure_of(arguments, named)
+        if closure is None:
+            return None
+
+        def called() -> Any:
+            loss = closure()
+            self.told(loss)
+            return loss
+
+        return with_closure(arguments, named, called)
+
+
+def closure_of(arguments: tuple, named: dict[str, Any]) -> Callable[[], Any] | None:
+    """The closure among the arguments of a step, of which the first is the optimizer."""
+    given = arguments[1] if len(arguments) > 1 else named.get("closure")
+    return given if callable(given) else None
+
+
+def with_closure(arguments: tuple, named: dict[str, Any], closure: Callable[[], Any]) -> tuple[tuple, dict[str, Any]]:
+    """The same arguments with another closure."""
+    if len(arguments) > 1:
+        return (arguments[0], closure, *arguments[2:]), named
+    return arguments, {**named, "closure": closure}
+
+
+def is_followed(optimizer: Any) -> bool:
+    """Whether somebody is told of an optimizer's steps."""
+    if isinstance(optimizer, Framed):
+        return optimizer._observer is not None
+    hooks = optimizer._optimizer_step_pre_hooks.values()
+    return any(isinstance(getattr(hook, "__self__", None), Steps) for hook in hooks)
+
+
+def _is_within_step(optimizer: Any) -> bool:
+    """Whether this hook belongs to a step that a subclass's step calls: torch has hooks around both."""
+    hooked = sum(hasattr(vars(each).get("step"), "hooked") for each in type(optimizer).__mro__)
+    if hooked < 2:
+        return False
+    frame: FrameType | None = sys._getframe(2)  # the hook's caller is the step that it belongs to
+    found = 0
+    while frame is not None:
+        found += frame.f_code.co_name == "wrapper" and frame.f_locals.get("self") is optimizer
+        frame = frame.f_back
+    return found > 1
