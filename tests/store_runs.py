@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from thalweg.lab import store
 from thalweg.lab.spec import Phase, RunSpec
+from thalweg.lab.watched import Watched
 
 MACHINE = {"Python": "3"}
 EPOCHS = 3
@@ -33,6 +34,7 @@ class Run(NamedTuple):
     epochs: tuple[Epoch, ...]
     weights_digest: str
     state_bytes: int | None = None
+    watched: Watched | None = None
 
 
 def spec(seed: int, phases: int = 1, rule: str = "adam") -> RunSpec:

@@ -98,7 +98,7 @@ def test_the_key_depends_on_everything_that_decides(change: dict) -> None:
 
 def test_every_field_of_a_spec_is_either_deciding_or_a_place() -> None:
     changed = {next(iter(change)) for change in CHANGES}
-    assert {f.name for f in dataclasses.fields(RunSpec)} - changed == {"problem", "source"}
+    assert {f.name for f in dataclasses.fields(RunSpec)} - changed == {"problem", "source", "watch"}
     assert {f.name for f in dataclasses.fields(Phase)} == {"first", "hyper", "initial", "rule", "rule_digest"}
 
 

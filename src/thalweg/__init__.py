@@ -25,6 +25,7 @@ _LAZY = {
     "torch": ("thalweg.torch", None, "torch"),
     "optax": ("thalweg.optax", None, "jax"),
     "keras": ("thalweg.keras", None, "keras"),
+    "watch": ("thalweg.watch", None, "torch"),
     "schedules": ("thalweg.schedules", None, ""),
     "state": ("thalweg.state", None, "state"),
     "compare": ("thalweg.notebook", "compare", "lab"),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from thalweg.commands import bench, catalogue, compare, draw, playground, port, stores
+from thalweg.commands import advise, bench, catalogue, claims, compare, draw, playground, port, stores
 from thalweg.errors import InputError
 from thalweg.version import __version__
 
@@ -49,6 +49,8 @@ for command in (
     catalogue.surfaces,
     catalogue.problems,
     compare.compare,
+    advise.advise,
+    claims.claims,
     stores.new,
     stores.report,
     stores.merge,
@@ -87,7 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _compares(arguments: list[str] | None) -> bool:
-    return "compare" in (sys.argv[1:2] if arguments is None else arguments[:1])
+    return (sys.argv[1:2] if arguments is None else arguments[:1]) in (["compare"], ["claims"])
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from thalweg.lab.make import Means, Watching, check_means, make, prepare
 from thalweg.lab.own import check_arguments, check_constants, described
 from thalweg.lab.problem import Data, Problem
 from thalweg.lab.rates import rated
-from thalweg.lab.study import Request, plan
+from thalweg.lab.request import Request
+from thalweg.lab.study import plan
 from thalweg.report.display import Shown
 
 
@@ -48,6 +49,7 @@ def compare(  # noqa: PLR0913  (a comparison's options are its parameters)
     jobs: int | None = None,
     gpus: float = 0.0,
     log: str | None = None,
+    watch: int = 16,
     out: str | Path = "thalweg-out",
     store: str | Path | None = None,
     progress: bool = True,
@@ -85,6 +87,8 @@ def compare(  # noqa: PLR0913  (a comparison's options are its parameters)
         jobs: Runs at a time; None for one per processor.
         gpus: How many GPUs each run takes on Ray; a fraction shares one.
         log: Who else is told: some of `"jsonl,tensorboard,trackio,wandb"`.
+        watch: Every how many steps the optimizers are watched, 0 for never: this changes no number. Runs that are in
+            the store already are not trained again for it.
         out: A folder for the store and for what `save` writes.
         store: The store; None for `store.db` in `out`.
         progress: Whether to show bars on standard error.
@@ -113,6 +117,8 @@ def compare(  # noqa: PLR0913  (a comparison's options are its parameters)
     folder, name = _path("out", out), str(name)
     if not isinstance(seeds, int) or not isinstance(tune, int):
         raise InputError(f"expected seeds and tune as whole numbers, got {seeds!r} and {tune!r}: write for instance 3")
+    if not isinstance(watch, int):
+        raise InputError(f"expected watch as a whole number of steps, got {watch!r}: write for instance 16, or 0")
     means = Means(_path("store", store or folder / "store.db"), folder, engine, address, jobs, gpus, log)
     check_means(means)
     parts = (train, validation) if test is None else (train, validation, test)
@@ -129,6 +135,7 @@ def compare(  # noqa: PLR0913  (a comparison's options are its parameters)
         lr=lr,
         order=order,
         threads=threads,
+        watch=watch,
     )
     found = changeable(model, loss, metric, parts)
     with untouched(found):

@@ -15,7 +15,7 @@ from thalweg.errors import InputError
 
 if TYPE_CHECKING:
     from thalweg.lab.make import Means
-    from thalweg.lab.study import Request
+    from thalweg.lab.request import Request
     from thalweg.lab.table import Comparison, Ranking
 
 
@@ -40,6 +40,7 @@ def compare(  # noqa: PLR0913  (a command's options are its parameters)
     gpus: Annotated[float, typer.Option(help="GPUs that each run takes on Ray; a fraction shares one.")] = 0.0,
     jobs: Annotated[int | None, typer.Option(help="Runs at a time; default: one per processor.")] = None,
     threads: Annotated[int, typer.Option(help="Threads of every run.")] = 1,
+    watch: Annotated[int, typer.Option(help="Watch the optimizers every so many steps; 0 for never.")] = 16,
     log: Annotated[str | None, typer.Option(help="Also tell jsonl,tensorboard,trackio,wandb.")] = None,
     store: Annotated[Path | None, typer.Option(help="Where runs are kept; default: OUT/store.db.")] = None,
     out: Annotated[Path, typer.Option(help="Where pictures and pages go.")] = Path("thalweg-out"),
@@ -47,12 +48,26 @@ def compare(  # noqa: PLR0913  (a command's options are its parameters)
 ) -> None:
     """Train optimizers on a problem and show which one does what: a table, pictures and a page."""
     from thalweg.lab.make import Means, check_means
-    from thalweg.lab.study import Request
+    from thalweg.lab.request import Request
 
     names = list(dict.fromkeys(problems or ["mnist-cnn"]))
     asked = [
         Request(
-            name, optimizers, epochs, batch_size, seeds, data, order, target, tune, sampler, hyper, ranges, lr, threads
+            name,
+            optimizers,
+            epochs,
+            batch_size,
+            seeds,
+            data,
+            order,
+            target,
+            tune,
+            sampler,
+            hyper,
+            ranges,
+            lr,
+            threads,
+            watch=watch,
         )
         for name in names
     ]

@@ -42,11 +42,12 @@ def merge(
 def export(
     out: Annotated[Path, typer.Argument(help="The file to write: .csv, .parquet or .jsonl.")],
     store: Annotated[Path, typer.Option(help="The store.")] = STORE,
+    what: Annotated[str, typer.Option(help="One row per what: epochs, figures (watched), alarms.")] = "epochs",
 ) -> None:
-    """Write every epoch of every run of a store as a table."""
+    """Write every epoch of every run of a store as a table, or what was watched."""
     from thalweg.lab.export import export as exported
 
-    exported(store, out)
+    exported(store, out, what)
     print(out)
 
 

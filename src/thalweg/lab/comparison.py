@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from thalweg.lab import answer, tuning
 from thalweg.lab.answer import Asked
 from thalweg.lab.contender import Contender
 from thalweg.lab.spec import RunSpec, environment
 from thalweg.lab.study import Found, Study, final_specs, trial_spec, tried, tuned
-from thalweg.lab.table import Comparison
+from thalweg.lab.table import Comparison, Row
+from thalweg.lab.watched import Watched
+from thalweg.lab.watching import alarms, figures
 
 UNSEEN = "Tuning looked at the data that the table reports on, so that tuned rows are optimistic: give a test part."
 REPEATED = "Every epoch repeats the data order of the first, as asked for with --order repeated."
+Watching = Callable[[Iterable[str]], Mapping[str, Watched]]
 
 
-def comparison(study: Study, found: Found) -> Comparison:
+def comparison(study: Study, found: Found, watching: Watching = lambda keys: {}) -> Comparison:
     """The table, with what is known of every row.
 
     Args:
         study: What was made.
         found: The runs that have ended, by their keys.
+        watching: From keys to what was watched of those of their runs that were; asked row by row, since it is much.
     """
     asked = _asked(study, found)
+    rows = answer.rows(asked, epochs=study.epochs, maximize=study.problem.maximize, target=study.target)
     return Comparison(
         problem=study.problem.name,
         summary=study.problem.summary,
@@ -30,13 +36,19 @@ def comparison(study: Study, found: Found) -> Comparison:
         metric=study.problem.metric_name,
         epochs=study.epochs,
         batch_size=study.batch_size,
-        rows=answer.rows(asked, epochs=study.epochs, maximize=study.problem.maximize, target=study.target),
+        rows=tuple(_watched(row, one, watching) for row, one in zip(rows, asked, strict=True)),
         environment=environment(),
         runs=tuple(run for one in asked for run in answer.plain_runs(one)),
         maximize=study.problem.maximize,
         target=study.target,
         caveats=_caveats(study),
     )
+
+
+def _watched(row: Row, asked: Asked, watching: Watching) -> Row:
+    found = watching(run["key"] for run in asked.runs)
+    seeds = {run["spec"]["seed"]: found[run["key"]] for run in asked.runs if run["key"] in found}
+    return replace(row, alarms=alarms(seeds), watched=figures(tuple(seeds.values())))
 
 
 def _asked(study: Study, found: Found) -> list[Asked]:

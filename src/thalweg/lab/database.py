@@ -16,7 +16,7 @@ from pathlib import Path
 from thalweg.errors import InputError
 from thalweg.lab import migrate
 
-VERSION = 2
+VERSION = 3
 PATIENCE = 60  # seconds to wait for another process' lock
 
 SCHEMA = """
@@ -39,8 +39,20 @@ CREATE TABLE comparisons (
     number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, document TEXT NOT NULL
 );
 """
+# A row of `watched` per run that was: its figures as `thalweg.lab.watched.packed` packs them.
+SCHEMA_OF_WATCHED = """
+CREATE TABLE watched (
+    key TEXT PRIMARY KEY REFERENCES runs (key) ON DELETE CASCADE, every INTEGER NOT NULL, figures BLOB NOT NULL
+);
+CREATE TABLE alarms (
+    key TEXT NOT NULL REFERENCES runs (key) ON DELETE CASCADE, number INTEGER NOT NULL, step INTEGER NOT NULL,
+    epoch INTEGER NOT NULL, alarm TEXT NOT NULL, part TEXT NOT NULL, value REAL, words TEXT NOT NULL,
+    advice TEXT NOT NULL, PRIMARY KEY (key, number)
+) WITHOUT ROWID;
+"""
 # What a store of each version holds at least: other programs number their databases, too.
 _TABLES = {1: {"runs", "epochs"}, 2: {"runs", "epochs", "writers", "kept", "comparisons"}}
+_TABLES[3] = _TABLES[2] | {"watched", "alarms"}
 # File systems on which machines do not share memory, which WAL needs, or do not share locks well enough for it.
 _NETWORK = ("nfs", "cifs", "smb", "afs", "9p", "ceph", "lustre", "gpfs", "beegfs", "glusterfs", "fuse.", "ncpfs")
 
@@ -72,8 +84,10 @@ def build(connection: sqlite3.Connection, path: Path) -> None:
     found = version_of(connection, path)
     if found == 0:
         migrate.execute_all(connection, SCHEMA)
-    elif found < VERSION:
+    elif found == 1:
         migrate.upgrade(connection, SCHEMA)
+    if found < 3:
+        migrate.execute_all(connection, SCHEMA_OF_WATCHED)
     connection.execute(f"PRAGMA user_version = {VERSION}")  # in any case: it shows whether the file can be written
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,7 @@ def make(
             told = stack.enter_context(_told(study, means))
             engine = stack.enter_context(_engine(study, means, packed))
             failures = drive(study, means.store, engine, [*told, *shown], found)
-    result = comparison(study, found)
+    result = comparison(study, found, partial(store.watched, means.store))
     store.save_comparison(means.store, study.problem.name, to_plain(result))
     return result, failures
 

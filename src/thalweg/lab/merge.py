@@ -14,11 +14,12 @@ from typing import Any
 from thalweg.errors import InputError
 from thalweg.lab.claims import FINAL
 from thalweg.lab.database import build, reading
-from thalweg.lab.store import EPOCH
+from thalweg.lab.store import ALARM, EPOCH
 
 _RUN = ("key", "status", "message", "spec", "weights_digest", "state_bytes", "environment", "ended_at")
 _INSERT_RUN = f"INSERT INTO runs ({', '.join(_RUN)}) VALUES ({', '.join('?' * len(_RUN))})"
 _INSERT_EPOCH = f"INSERT INTO epochs (key, {', '.join(EPOCH)}) VALUES (?{', ?' * len(EPOCH)})"
+_OF_WATCHED = {"watched": ("key", "every", "figures"), "alarms": ("key", "number", *ALARM)}
 # What a spec decides: two final runs of one key must agree in it, on whatever machine they ran.
 _DECIDED = ("train_loss", "metric", "loss", "order_digest", "steps")
 
@@ -42,7 +43,7 @@ def merge(sources: Sequence[Path], destination: Path) -> Merged:
     """Make a store of everything that others hold. The sources are only read; the new one is there whole or not at all.
 
     Of a run that several have, the first final one is taken, else the first failed one; runs that are being trained
-    are left out.
+    are left out. What was watched comes with its run, or from the first equal one that was watched.
 
     Args:
         sources: The stores to read.
@@ -118,12 +119,24 @@ def _add_runs(merged: sqlite3.Connection, source: sqlite3.Connection, path: Path
             if known["status"] in FINAL:
                 own = merged.execute("SELECT * FROM epochs WHERE key = ? ORDER BY epoch", (run["key"],)).fetchall()
                 _check_equal((known, own), (run, epochs), path)
+                _add_watched(merged, source, run["key"])
                 continue
-            merged.execute("DELETE FROM epochs WHERE key = ?", (run["key"],))
-            merged.execute("DELETE FROM runs WHERE key = ?", (run["key"],))
+            for table in ("epochs", *_OF_WATCHED, "runs"):
+                merged.execute(f"DELETE FROM {table} WHERE key = ?", (run["key"],))
         merged.execute(_INSERT_RUN, [run[name] for name in _RUN])
         merged.executemany(_INSERT_EPOCH, [(run["key"], *(epoch[name] for name in EPOCH)) for epoch in epochs])
+        _add_watched(merged, source, run["key"])
     return shared
+
+
+def _add_watched(merged: sqlite3.Connection, source: sqlite3.Connection, key: str) -> None:
+    """Copy what was watched of a run, unless that is known."""
+    if merged.execute("SELECT 1 FROM watched WHERE key = ?", (key,)).fetchone():
+        return
+    for table, columns in _OF_WATCHED.items():
+        rows = source.execute(f"SELECT {', '.join(columns)} FROM {table} WHERE key = ?", (key,)).fetchall()
+        insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+        merged.executemany(insert, map(tuple, rows))
 
 
 def _check_equal(one: tuple[Any, Any], other: tuple[Any, Any], path: Path) -> None:

@@ -18,7 +18,9 @@ from thalweg.formula import Rule
 from thalweg.frameworks.torch import Optimizer
 from thalweg.lab.batches import Pass, data_order, length, moved, size, tensors_of
 from thalweg.lab.problem import Data, Problem
+from thalweg.lab.recorder import Recorder, warm
 from thalweg.lab.spec import Phase, RunSpec
+from thalweg.lab.watched import Watched
 
 EVALUATION_BATCH = 1000
 STATUSES = ("finished", "stopped", "diverged", "failed")
@@ -35,8 +37,8 @@ class Epoch:
         loss: Of the same.
         order_digest: A hash of the order in which the samples came.
         steps: How many steps the optimizer took.
-        time_seconds: Wall time of the training, evaluation left out.
-        time_optimizer_seconds: The part of it that the optimizer took.
+        time_seconds: Wall time of the training, evaluation left out; of a watched run the watching is in it.
+        time_optimizer_seconds: The part of it that the optimizer took, and most of the watching.
     """
 
     epoch: int
@@ -61,6 +63,7 @@ class Run:
         epochs: One entry per whole epoch.
         weights_digest: A hash of the initial weights.
         state_bytes: Memory of the optimizer's state in the last phase that was trained; None where none was.
+        watched: Figures and alarms, which decide nothing; None where the run was not watched.
     """
 
     spec: RunSpec
@@ -69,6 +72,7 @@ class Run:
     epochs: tuple[Epoch, ...]
     weights_digest: str
     state_bytes: int | None = None
+    watched: Watched | None = None
 
 
 def run(spec: RunSpec, problem: Problem, rules: Mapping[str, Rule], data: Data, report: Callable[[Epoch], None]) -> Run:
@@ -91,26 +95,39 @@ def run(spec: RunSpec, problem: Problem, rules: Mapping[str, Rule], data: Data, 
     weights = digest_of_tensors(model)
     train, held = (data.train, data.test) if spec.part == "final" else data.tuning
     epochs: list[Epoch] = []
-    rule, optimizer = started(model, rules, spec.phases[0])
+    recorder = Recorder(spec.watch)
+    rule, optimizer = started(model, rules, spec.phases[0], spec.watch)
+    recorder.attach(optimizer, model)
+    status, message = "finished", ""
     for number in range(1, spec.epochs + 1):
         for phase in (phase for phase in spec.phases[1:] if phase.first == number):
-            rule, optimizer = started(model, rules, phase)
+            rule, optimizer = started(model, rules, phase, spec.watch)
+            recorder.attach(optimizer, model)
         passing = Pass(train, spec.batch_size, _order(spec, number, train))
-        loss, steps, seconds, stepping = train_epoch(model, optimizer, problem, _on(passing, spec.device))
+        batches = _on(passing, spec.device)
+        loss, steps, seconds, stepping = train_epoch(model, optimizer, problem, batches, recorder.loss)
         if not math.isfinite(loss):
-            message = f"the training loss became {loss} in epoch {number}"
-            return Run(spec, "diverged", message, tuple(epochs), weights, state_bytes(optimizer))
+            status, message = "diverged", f"the training loss became {loss} in epoch {number}"
+            break
         with optimizer.averaged() if rule.evaluation else nullcontext():
             metric, test_loss = evaluate(model, problem, held, spec.device)
         epochs.append(Epoch(number, loss, metric, test_loss, passing.digest(), steps, seconds, stepping))
         report(epochs[-1])
         if missed := _missed(spec, problem, epochs[-1]):
-            return Run(spec, "stopped", missed, tuple(epochs), weights, state_bytes(optimizer))
-    return Run(spec, "finished", "", tuple(epochs), weights, state_bytes(optimizer))
+            status, message = "stopped", missed
+            break
+    watched = recorder.watched([epoch.steps for epoch in epochs])
+    return Run(spec, status, message, tuple(epochs), weights, state_bytes(optimizer), watched)
 
 
-def started(model: torch.nn.Module, rules: Mapping[str, Rule], phase: Phase) -> tuple[Rule, Optimizer]:
+def started(model: torch.nn.Module, rules: Mapping[str, Rule], phase: Phase, watch: int = 0) -> tuple[Rule, Optimizer]:
     """A phase's rule and its optimizer, the kernel compiled, so that the clock of its first epoch does not count that.
+
+    Args:
+        model: Whose parameters are trained.
+        rules: The rules by their names.
+        phase: Names one of them, and its numbers.
+        watch: Every how many steps it will be watched, 0 for never: a measured step has a kernel of its own.
 
     Raises:
         InputError: If the model has nothing to train.
@@ -121,7 +138,10 @@ def started(model: torch.nn.Module, rules: Mapping[str, Rule], phase: Phase) -> 
         raise InputError("expected a model with parameters to train, got none: return a torch module that has some")
     x = torch.zeros(1, dtype=parameters[0].dtype, requires_grad=True)
     x.grad = torch.zeros_like(x)
-    Optimizer([x], rule=rule, initial=initial, **phase.arguments).step()
+    tried = Optimizer([x], rule=rule, initial=initial, **phase.arguments)
+    tried.step()
+    if watch:
+        warm(tried)
     return rule, Optimizer(parameters, rule=rule, initial=initial, **phase.arguments)
 
 
@@ -144,9 +164,20 @@ def _missed(spec: RunSpec, problem: Problem, epoch: Epoch) -> str:
 
 
 def train_epoch(
-    model: torch.nn.Module, optimizer: Optimizer, problem: Problem, batches: Iterable[Any]
+    model: torch.nn.Module,
+    optimizer: Optimizer,
+    problem: Problem,
+    batches: Iterable[Any],
+    told: Callable[[float], None] | None = None,
 ) -> tuple[float, int, float, float]:
     """The mean loss, the steps, the seconds, and the optimizer's seconds; stops at the first loss that is not finite.
+
+    Args:
+        model: What is trained.
+        optimizer: Of its parameters.
+        problem: Says what the loss is.
+        batches: What to train on, in order.
+        told: Called after every step with the batch's loss.
 
     Raises:
         InputError: If there is no batch, or the loss is no scalar tensor.
@@ -163,9 +194,12 @@ def train_epoch(
         optimizer.step()
         stepping += time.perf_counter() - before
         held = size(batch)
-        total += loss.item() * held
+        number = loss.item()
+        total += number * held
         samples += held
         steps += 1
+        if told is not None:
+            told(number)
         if not math.isfinite(total):
             break
     if not samples:

@@ -72,6 +72,7 @@ class RunSpec:
         torch: Torch's version.
         processor: The kind of CPU.
         code_digest: A hash of Thalweg's own files that train: the loop, the kernels, the torch face.
+        watch: Every how many steps the optimizer is watched, 0 for never: this changes no number, nor the key.
     """
 
     problem: str
@@ -92,11 +93,12 @@ class RunSpec:
     torch: str
     processor: str
     code_digest: str
+    watch: int = 0
 
     @property
     def key(self) -> str:
         """A hash of what decides the run; where a file lies does not, what is in it does."""
-        deciding = {k: v for k, v in asdict(self).items() if k not in ("problem", "source")}
+        deciding = {k: v for k, v in asdict(self).items() if k not in ("problem", "source", "watch")}
         phases = [{k: v for k, v in phase.items() if k != "rule"} for phase in deciding.pop("phases")]
         return digest_of(json.dumps({**deciding, "phases": phases}, sort_keys=True))
 

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from thalweg.errors import InputError
 from thalweg.lab.claims import FINAL, Watch, beat, claim, look, new_owner, owns, release, writing
 from thalweg.lab.database import VERSION, changing, prepare, reading
+from thalweg.lab.watched import Noted, Watched, packed, unpacked
 
 if TYPE_CHECKING:
     from thalweg.lab.run import Epoch, Run
 
 __all__ = [
+    "ALARM",
     "EPOCH",
     "FINAL",
     "VERSION",
@@ -35,12 +37,16 @@ __all__ = [
     "prepare",
     "release",
     "save_comparison",
+    "watched",
+    "watched_of",
     "writing",
 ]
 
 EPOCH = ("epoch", "train_loss", "metric", "loss", "order_digest", "steps", "time_seconds", "time_optimizer_seconds")
+ALARM = ("step", "epoch", "alarm", "part", "value", "words", "advice")
 _CHUNK = 500  # SQLite takes at least 999 values in one question
 _INSERT_EPOCH = f"INSERT OR REPLACE INTO epochs (key, {', '.join(EPOCH)}) VALUES (?{', ?' * len(EPOCH)})"
+_INSERT_ALARM = f"INSERT INTO alarms (key, number, {', '.join(ALARM)}) VALUES (?, ?{', ?' * len(ALARM)})"
 
 
 def add_epoch(path: Path, key: str, owner: str, epoch: Epoch) -> bool:
@@ -68,6 +74,8 @@ def add_epoch(path: Path, key: str, owner: str, epoch: Epoch) -> bool:
 def finish(path: Path, run: Run, owner: str) -> bool:
     """Keep the end of a run, with exactly its epochs: all of it or, if the process dies here, nothing of it.
 
+    What was watched goes with it.
+
     Args:
         path: The store.
         run: The run that has ended.
@@ -91,7 +99,15 @@ def finish(path: Path, run: Run, owner: str) -> bool:
         )
         connection.execute("DELETE FROM epochs WHERE key = ?", (key,))
         connection.executemany(_INSERT_EPOCH, [_epoch_row(key, epoch) for epoch in run.epochs])
+        if run.watched is not None:
+            _add_watched(connection, key, run.watched)
     return True
+
+
+def _add_watched(connection: sqlite3.Connection, key: str, watched: Watched) -> None:
+    connection.execute("INSERT INTO watched VALUES (?, ?, ?)", (key, watched.every, packed(watched)))
+    rows = ((key, number, *(getattr(one, name) for name in ALARM)) for number, one in enumerate(watched.alarms))
+    connection.executemany(_INSERT_ALARM, rows)
 
 
 def _epoch_row(key: str, epoch: Epoch) -> tuple[Any, ...]:
@@ -124,6 +140,43 @@ def find(path: Path, keys: Iterable[str], running: bool = False) -> dict[str, di
         for row in _rows(connection, "SELECT * FROM epochs WHERE key IN ({}) ORDER BY key, epoch", chosen):
             found[row["key"]]["epochs"].append({name: row[name] for name in EPOCH})
     return found
+
+
+def watched(path: Path, keys: Iterable[str]) -> dict[str, Watched]:
+    """What was watched of the runs among `keys`, in their order; runs that were not watched are left out.
+
+    Args:
+        path: The store.
+        keys: What to look for.
+
+    Raises:
+        InputError: If the figures of a run cannot be read.
+    """
+    with reading(path) as connection:
+        return watched_of(connection, path, list(dict.fromkeys(keys)))
+
+
+def watched_of(connection: sqlite3.Connection, path: Path, wanted: list[str]) -> dict[str, Watched]:
+    """The same through a connection that is open.
+
+    Raises:
+        InputError: If the figures of a run cannot be read.
+    """
+    heads = {row["key"]: row for row in _rows(connection, "SELECT * FROM watched WHERE key IN ({})", wanted)}
+    alarms: dict[str, list[Noted]] = {key: [] for key in heads}
+    for row in _rows(connection, "SELECT * FROM alarms WHERE key IN ({}) ORDER BY key, number", list(heads)):
+        alarms[row["key"]].append(Noted(*(row[name] for name in ALARM)))
+    return {key: _watched(path, heads[key], alarms[key]) for key in wanted if key in heads}
+
+
+def _watched(path: Path, row: sqlite3.Row, alarms: Iterable[Noted]) -> Watched:
+    try:
+        return unpacked(row["every"], row["figures"], tuple(alarms))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(
+            f"expected the figures of run {row['key'][:12]} in the store '{path}' as Thalweg keeps them, got "
+            f"'{error}': the file is damaged, so train into a new one with --store"
+        ) from error
 
 
 def as_plain(head: sqlite3.Row) -> dict[str, Any]:

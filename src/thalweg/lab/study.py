@@ -11,7 +11,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from thalweg.errors import InputError, did_you_mean
+from thalweg.errors import InputError
 from thalweg.lab import batches, space, tuning
 from thalweg.lab import spec as specs_of
 from thalweg.lab.check import check
@@ -19,49 +19,10 @@ from thalweg.lab.contender import Contender, contenders, with_hyper
 from thalweg.lab.engines.worker import settled
 from thalweg.lab.files import find_anew, find_problem, problem_digest
 from thalweg.lab.problem import Data, Problem
+from thalweg.lab.request import Request, check_request, positive
 from thalweg.lab.spec import RunSpec
 
 TUNING_SEED = 10_000  # of every trial: the seeds of the table, which count from 0, are fresh to what tuning chose
-ORDERS = ("reshuffled", "repeated")
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the command line, or a call from Python, asks for; None where the problem decides.
-
-    Attributes:
-        problem: A problem's name, or a Python file.
-        optimizers: In the command line's grammar. Schedules count the optimizer's steps.
-        epochs: Passes over the training data.
-        batch_size: Samples per step.
-        seeds: How many runs a row of the table has.
-        source: Where the data is.
-        order: `"reshuffled"` for another data order every epoch, `"repeated"` for the same in all.
-        target: The metric that counts as reached.
-        tune: The tuning budget of every optimizer, in whole trials; 0 for no tuning.
-        sampler: How trials are drawn.
-        hyper: The hyperparameters that are tuned.
-        ranges: Their ranges where other ones are wanted, as `lr=1e-5:10,eps=1e-9:1`.
-        lr: `"auto"` to let the learning-rate finder choose the rate of every optimizer.
-        threads: Of every run.
-        device: Where runs are trained.
-    """
-
-    problem: str = "mnist-cnn"
-    optimizers: str | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
-    seeds: int = 3
-    source: str | None = None
-    order: str = "reshuffled"
-    target: float | None = None
-    tune: int = 0
-    sampler: str = "qmc"
-    hyper: str = "lr"
-    ranges: str | None = None
-    lr: str | None = None
-    threads: int = 1
-    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -107,10 +68,10 @@ def plan(request: Request, problem: Problem | None = None) -> Study:
     Raises:
         InputError: If anything is unknown or out of range, or the problem fails on its first batch.
     """
-    _check(request)
+    check_request(request)
     found = problem or find_problem(request.problem)
-    epochs = _positive("epochs", request.epochs, found.epochs)
-    size = found.batch_size if request.batch_size is None else _positive("batch-size", request.batch_size, 1)
+    epochs = positive("epochs", request.epochs, found.epochs)
+    size = found.batch_size if request.batch_size is None else positive("batch-size", request.batch_size, 1)
     seeds = tuple(range(request.seeds))
     found, data = _loaded(request, problem, seeds[0])
     size = None if isinstance(data.train, DataLoader) else size  # a loader brings its own
@@ -163,28 +124,8 @@ def _common(request: Request, epochs: int, batch_size: int | None, digest: str) 
         "torch": version("torch"),
         "processor": specs_of.processor(),
         "code_digest": specs_of.code_digest(),
+        "watch": request.watch,
     }
-
-
-def _positive(name: str, value: int | None, usual: int) -> int:
-    if value is not None and value < 1:
-        raise InputError(f"--{name} must be a whole number above 0, got {value}: choose at least 1")
-    return usual if value is None else value
-
-
-def _check(request: Request) -> None:
-    _positive("seeds", request.seeds, 1)
-    _positive("threads", request.threads, 1)
-    if request.tune < 0:
-        raise InputError(f"--tune must be a whole number of trials, got {request.tune}: choose 0 for none, or 10, say")
-    if request.order not in ORDERS:
-        raise InputError(f"there is no order '{request.order}': {did_you_mean(request.order, list(ORDERS))}")
-    if request.lr not in (None, "auto"):
-        raise InputError(
-            f"expected --lr auto, got '{request.lr}': write a learning rate at its optimizer, as in adam:lr=1e-3"
-        )
-    if request.device != "cpu":
-        raise InputError(f"expected --device cpu, got '{request.device}': other devices are not supported yet")
 
 
 def _tuning_plans(
@@ -222,7 +163,8 @@ def _base(name: str) -> str:
 
 def _spec(study: Study, contender: Contender, seed: int, part: str, stop: tuple[float | None, ...] = ()) -> RunSpec:
     found = study.digests[seed]
-    return RunSpec(phases=contender.phases, seed=seed, part=part, stop=stop, data_digest=found, **study.common)
+    common = study.common if part == "final" else {**study.common, "watch": 0}  # what trials do wrong is no news
+    return RunSpec(phases=contender.phases, seed=seed, part=part, stop=stop, data_digest=found, **common)
 
 
 def final_specs(study: Study, contender: Contender) -> tuple[RunSpec, ...]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from thalweg.lab.table_watched import Alarm, Watched
+
 
 @dataclass(frozen=True)
 class EpochSummary:
@@ -136,6 +138,8 @@ class Row:
         state_bytes: Memory of the optimizer's state; None where no run told.
         tuning: How its settings were found; None for default rows.
         notes: What must be known to read the row, for instance what a switch did with the state.
+        alarms: What went wrong in its watched seeds, the earliest first.
+        watched: The figures of its watched seeds; None where none was.
     """
 
     optimizer: str
@@ -155,6 +159,8 @@ class Row:
     state_bytes: int | None = None
     tuning: Tuning | None = None
     notes: tuple[str, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
+    watched: Watched | None = None
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ def as_json(value: Any) -> str:
     Returns:
         One JSON document.
     """
-    return json.dumps(plain_data(value), indent=1, allow_nan=False).replace("<", "\\u003c")
+    return json.dumps(plain_data(value), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 def plain_data(value: Any) -> Any:
@@ -80,6 +80,7 @@ def _record(comparison: Comparison, row: Any) -> dict[str, Any]:
         "time_optimizer_share": row.time_optimizer_share,
         "state_bytes": row.state_bytes,
         "trouble": words.trouble(row),
+        "alarms": ", ".join(dict.fromkeys(alarm.alarm for alarm in row.alarms)) if row.watched else None,
     }
 
 

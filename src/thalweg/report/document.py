@@ -50,6 +50,7 @@ def _row(row: Row) -> dict[str, Any]:
                 "state_bytes",
                 "tuning",
                 "notes",
+                "alarms",
             )
         },
         "time_seconds": row.time_seconds,

@@ -15,6 +15,7 @@ from thalweg.report.script import DIGEST, SCRIPT
 from thalweg.report.style import to_svg
 from thalweg.report.template import DOCUMENT, IN_THE_DARK
 from thalweg.report.verdict import verdict
+from thalweg.report.watched import watched
 
 
 def page(comparison: Comparison) -> str:
@@ -33,6 +34,7 @@ def page(comparison: Comparison) -> str:
         sections.headline(comparison) if not is_tuned(comparison) else "",
         section("Charts", *(_figure(comparison, figure) for figure in figures(comparison))),
         section("Tuning", sections.tuning(comparison)) if is_tuned(comparison) else "",
+        watched(comparison),
         section("Runs", details("Every run", sections.runs(comparison))),
         section("Settings", details("Every setting", sections.settings(comparison))),
         section("Environment", sections.environment(comparison.environment)),

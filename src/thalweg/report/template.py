@@ -71,6 +71,14 @@ figure {
 }
 .small figure { flex: 1 1 15rem; max-width: 26rem; }
 figure svg { display: block; width: 100%; height: auto; max-height: 26rem; }
+.told figure { display: flex; flex-direction: column; } .told svg { margin-top: auto; }
+.time-line figure { max-width: 30rem; } .time-line svg { max-height: none; }
+figcaption { padding: .35rem .5rem 0; font-size: .9375rem; font-weight: 600; }
+figcaption small { display: block; font-weight: 400; color: var(--quiet); }
+.choice { display: flex; flex-wrap: wrap; gap: .25rem 1rem; margin: .5rem 0; font-size: .875rem; }
+.choice label, .choice span { display: flex; align-items: center; gap: .35rem; overflow-wrap: anywhere; }
+.choice svg { flex: none; width: 1.75rem; height: .5rem; }
+@media (min-width: 48rem) { .rows > .choice { position: sticky; top: 0; z-index: 1; } }
 @media (prefers-color-scheme: dark) { /* a chart's own greys and white, by their values */
   figure svg [fill="#333333"] { fill: var(--ink); } figure svg [stroke="#333333"] { stroke: var(--ink); }
   figure svg [fill="#ffffff"] { fill: var(--card); } figure svg [stroke="#e4e4e4"] { stroke: var(--line); }
@@ -97,6 +105,11 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1rem; fo
 dt { color: var(--quiet); }
 dd { margin: 0; overflow-wrap: anywhere; }
 code { font-size: .8125rem; }
+.alarms td:nth-child(n+4) { white-space: nowrap; }
+@media (max-width: 32rem) {
+  .alarms thead { display: none; } .alarms tr { display: block; padding: .4rem 0; border-top: 1px solid var(--line); }
+  .alarms tbody th, .alarms td { display: block; padding: .1rem .5rem; border: 0; }
+}
 @media (max-width: 32rem) { body { padding: 1rem .5rem 2rem; } figure { padding: 0; }
   th, td { padding: .4rem .5rem; } .numbers tbody th { min-width: 7rem; max-width: 9rem; } }
 @media print { .scroll { overflow: visible; } body { max-width: none; } }

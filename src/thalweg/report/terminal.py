@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from thalweg.lab.table import Comparison
-from thalweg.report import budget, phrases, words
+from thalweg.report import alarms, budget, phrases, words
 from thalweg.report.columns import Column, folded, grid, plain_cell
 from thalweg.report.rows import (
     Shown,
@@ -55,6 +55,7 @@ def render(comparison: Comparison, width: int = 80) -> RenderableType:
         parts += _answer(comparison, width) + _cost(comparison, width)
     if is_tuned(comparison):
         parts += _tuning(comparison, width)
+    parts += alarms.section(comparison, width)
     if footnotes(comparison):
         parts += [Text(), Text("\n".join(footnotes(comparison)), style="dim")]
     parts += [Text(), Text("\n".join([*verdict(comparison), *map(words.plain, comparison.caveats)]))]

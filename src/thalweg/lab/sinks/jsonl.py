@@ -1,9 +1,9 @@
 """JSON lines: one object per line, written out at once, for `tail -f` and every language.
 
-The file is only ever appended to. A line's `event` is `started`, `epoch` or `ended`. A run that was cut begins again
-with another `started`: what counts is what follows the last `started` of its key. A run that has ended for good is not
-written a second time, even if the store was lost and it is trained again. A line that a crash has cut is removed on
-opening.
+The file is only ever appended to. A line's `event` is `started`, `epoch`, `alarm` or `ended`. A run that was cut begins
+again with another `started`: what counts is what follows the last `started` of its key. A run that has ended for good
+is not written a second time, even if the store was lost and it is trained again. A line that a crash has cut is removed
+on opening.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thalweg.lab.claims import FINAL
-from thalweg.lab.sinks.sink import file_name, settings
+from thalweg.lab.sinks.sink import alarms, file_name, settings
 from thalweg.lab.store import EPOCH
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ class JsonLines:
         self._write("epoch", spec.key, label, {name: getattr(epoch, name) for name in EPOCH})
 
     def ended(self, run: Run, label: str) -> None:
-        """Write how the run ended."""
+        """Write the alarms of the run, and how it ended."""
+        for alarm in alarms(run):
+            self._write("alarm", run.spec.key, label, vars(alarm))
         kept = {name: getattr(run, name) for name in ("status", "message", "weights_digest", "state_bytes")}
         self._write("ended", run.spec.key, label, kept)
         if run.status in FINAL:

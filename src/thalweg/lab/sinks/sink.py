@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from thalweg.lab.run import Epoch, Run
     from thalweg.lab.spec import RunSpec
+    from thalweg.lab.watched import Noted
 
 NUMBERS = ("metric", "loss", "train_loss", "steps", "time_seconds", "time_optimizer_seconds")
 
@@ -23,7 +24,7 @@ class Sink(Protocol):
         """A run has ended an epoch."""
 
     def ended(self, run: Run, label: str) -> None:
-        """A run has ended, in whatever status."""
+        """A run has ended, in whatever status; what it was alarmed about is in it."""
 
     def close(self) -> None:
         """The study is over; runs that have not ended were cut."""
@@ -33,6 +34,16 @@ def numbers(epoch: Epoch) -> dict[str, float]:
     """What an epoch gave, without what is not finite."""
     named = {name: getattr(epoch, name) for name in NUMBERS}
     return {name: value for name, value in named.items() if math.isfinite(value)}
+
+
+def alarms(run: Run) -> tuple[Noted, ...]:
+    """The alarms of a run; none where it was not watched."""
+    return run.watched.alarms if run.watched else ()
+
+
+def sentence(alarm: Noted) -> str:
+    """An alarm as one text: when, what, and what to try."""
+    return f"step {alarm.step}: {alarm.words} {alarm.advice}".strip()
 
 
 def settings(spec: RunSpec) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thalweg.lab.sinks.sink import file_name, numbers, run_name, settings
+from thalweg.lab.sinks.sink import alarms, file_name, numbers, run_name, sentence, settings
 
 if TYPE_CHECKING:
     from thalweg.lab.run import Epoch, Run
@@ -53,9 +53,11 @@ class TensorBoard:
         writer.flush()
 
     def ended(self, run: Run, label: str) -> None:
-        """Write the status and close the run's file."""
+        """Write the alarms at their epochs and the status, and close the run's file."""
         writer = self._writers.pop(run.spec.key, None)
         if writer is not None:
+            for alarm in alarms(run):
+                writer.add_text(f"alarm/{alarm.alarm}", f"    {sentence(alarm)}", alarm.epoch)
             writer.add_text("status", f"{run.status} {run.message}".strip(), len(run.epochs))
             writer.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from thalweg.lab.sinks.sink import numbers
+from thalweg.lab.sinks.sink import alarms, numbers, sentence
 
 if TYPE_CHECKING:
     from thalweg.lab.run import Epoch, Run
@@ -33,9 +33,12 @@ class Tracked:
         self._runs[spec.key].log(numbers(epoch), step=epoch.epoch)
 
     def ended(self, run: Run, label: str) -> None:
-        """End the tracked run."""
+        """Log the first alarm of each kind as text, and end the tracked run."""
         tracked = self._runs.pop(run.spec.key, None)
         if tracked is not None:
+            firsts = {f"alarm/{one.alarm}": sentence(one) for one in reversed(alarms(run))}
+            if firsts:
+                tracked.log(firsts)
             self.end(tracked, run.status)
 
     def close(self) -> None:
