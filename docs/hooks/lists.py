@@ -11,6 +11,8 @@ import docstrings
 from thalweg.rules import PEERS, RULES
 from thalweg.rules.peers import classes
 from thalweg.schedules import SCHEDULES
+from thalweg.watch.alarms import ALARMS
+from thalweg.watch.figure import FIGURES
 
 _ASKED = re.compile(r"^<!-- made: (?P<what>.+?) -->$", re.MULTILINE)
 
@@ -46,8 +48,26 @@ def classes_of(framework: str) -> Iterator[str]:
         yield f"| `{name}` | {', '.join(f'[`{rule}`](../rules/{rule}.md)' for rule in rules if rule in RULES)} |"
 
 
+def figures() -> Iterator[str]:
+    """What is measured of every layer and group."""
+    yield from ("| figure | name | what it is |", "|---|---|---|")
+    for figure in FIGURES:
+        yield f"| {figure.title} | `{figure.name}` | {figure.meaning}{' *Sampled.*' if figure.sampled else ''} |"
+
+
+def alarms() -> Iterator[str]:
+    """Every alarm: what it means, what to try, from which numbers on."""
+    for alarm in ALARMS:
+        thresholds = ", ".join(f"{name} {number:g}" for name, number in alarm.thresholds.items())
+        yield from (f"### {alarm.title}", "", f"{alarm.meaning} **Try:** {alarm.advice}", "")
+        compared = f" · Thresholds: {thresholds}." if thresholds else ""
+        yield from (f"`{alarm.name}` · Source: {alarm.source}.{compared}", "")
+
+
 MADE: dict[str, Callable[[], Iterator[str]]] = {
     "schedules": schedules,
+    "figures of watch": figures,
+    "alarms of watch": alarms,
     "classes of torch": lambda: classes_of("torch"),
     "classes of optax": lambda: classes_of("optax"),
     "classes of keras": lambda: classes_of("keras"),
