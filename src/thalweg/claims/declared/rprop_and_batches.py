@@ -82,8 +82,8 @@ CLAIM = Claim(
     method=(
         "Three problems, each with full batches and with mini-batches of 32. Rprop in torch's form (iRprop-), its "
         "first step tuned, against the better of gradient descent and Adam, their learning rates tuned on the same "
-        "budget; five seeds. Works: it ends no worse beyond a margin (.01 of accuracy, 5 % of a loss); fails: it ends worse by "
-        "more than that margin."
+        "budget; five seeds. Works: it ends no worse beyond a margin (.01 of accuracy, 5 % of a loss); fails: it ends "
+        "worse by more than that margin."
     ),
     parts=(
         Part(

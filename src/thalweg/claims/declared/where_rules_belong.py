@@ -92,7 +92,8 @@ CLAIM = Claim(
     method=(
         "One small problem of each kind. To suit is to end no worse, beyond a margin, than the best of the other "
         "rules, every rule tuned on the same budget; the opponent is chosen by its result, so a strong one. The LSTM "
-        f"trains two epochs, the policy's row has ten seeds. {MARGIN} Of the LSTM {BITS} bits, of the policy {RETURN:g} steps."
+        f"trains two epochs, the policy's row has ten seeds. {MARGIN} Of the LSTM {BITS} bits, of the policy "
+        f"{RETURN:g} steps."
     ),
     parts=(
         Part(
