@@ -3,7 +3,7 @@
     python benchmarks/advise.py
 
 1. src/thalweg/advise/chosen.json: the rows of docs/data/choose.json, compactly; the evidence that is no claim.
-2. docs/advise.md: what the commands print that stand on the page, in the blocks after `<!-- made: COMMAND -->`.
+2. docs/advise.md: what the commands print that stand on the page, in the blocks after `<!-- printed: COMMAND -->`.
 
 To be run again when docs/data/choose.json or src/thalweg/claims/measured.json changes.
 """
@@ -23,7 +23,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 DATA, CHOSEN = ROOT / "docs" / "data" / "choose.json", ROOT / "src" / "thalweg" / "advise" / "chosen.json"
 PAGE = ROOT / "docs" / "advise.md"
-MADE = re.compile(r"(?P<asked><!-- made: (?P<command>.+?) -->\n\n)```text\n.*?```\n", re.DOTALL)
+MADE = re.compile(r"(?P<asked><!-- printed: (?P<command>.+?) -->\n\n)```text\n.*?```\n", re.DOTALL)
 
 
 def main() -> None:

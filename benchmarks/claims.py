@@ -1,5 +1,7 @@
 """Writes docs/claims.md's measured parts: docs/data/claims.json, the table, the claims, and a picture of each.
 
+And `src/thalweg/claims/measured.json`, the verdicts and contrasts that `thalweg advise` reads, without what was drawn.
+
     python benchmarks/claims.py [ANSWER.json]
 
 The answer is what `thalweg claims --json` printed. It is kept as the data; the page's parts and the pictures are then
@@ -12,6 +14,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from choose import filled
 
@@ -25,6 +28,9 @@ from thalweg.report.style import save_png
 
 DOCS = Path(__file__).parents[1] / "docs"
 COLOURS = 64  # of a picture
+SHIPPED = DOCS.parent / "src" / "thalweg" / "claims" / "measured.json"
+KEPT = ("number", "short", "verdict", "variable", "said", "digest")  # of a claim, for advice
+KEPT_OF_PARTS = ("text", "verdict", "variable")
 DATA, PAGE, IMAGES = DOCS / "data" / "claims.json", DOCS / "claims.md", DOCS / "images"
 
 
@@ -33,11 +39,32 @@ def main(arguments: Sequence[str]) -> None:
     if arguments:
         document = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
         DATA.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        SHIPPED.write_text(json.dumps(shipped(document), indent=1) + "\n", encoding="utf-8")
     found = results(json.loads(DATA.read_text(encoding="utf-8")))
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), parts(found)), encoding="utf-8")
     for one in found:
         if panels(one):
             draw(one, IMAGES / picture_name(one))
+
+
+def shipped(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What advice needs of a document."""
+    return {"claims": [_shipped(claim) for claim in document["claims"]]}
+
+
+def _shipped(claim: Mapping[str, Any]) -> dict[str, Any]:
+    contrasts = ("setting", "outcome")
+    parts = [
+        {name: part[name] for name in KEPT_OF_PARTS}
+        | {"contrasts": [{name: one[name] for name in contrasts} for one in _contrasts(part)]}
+        for part in claim["parts"]
+    ]
+    return {name: claim[name] for name in KEPT} | {"parts": parts}
+
+
+def _contrasts(part: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """A part's contrasts; those of a clock stand under another name."""
+    return part.get("contrasts") or part.get("time_contrasts") or []
 
 
 def results(document: Mapping[str, object]) -> list[ClaimResult]:

@@ -262,4 +262,4 @@ def test_page_and_data_are_those_of_the_commands(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(ROOT)
     page = made.PAGE.read_text(encoding="utf-8")
     assert made.filled(page) == page, "run python benchmarks/advise.py"
-    assert page.count("<!-- made:") == len(SITUATIONS)
+    assert page.count("<!-- printed:") == len(SITUATIONS)

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shlex
 import sys
 import tomllib
 from pathlib import Path
@@ -145,7 +146,14 @@ def test_other_verdicts_and_broken_ones(tmp_path: Path, capsys: pytest.CaptureFi
     code, out, _ = run(capsys, "--answers", str(answers), "--verdicts", str(path))
     assert code == 0 and "claim 24 was measured and does not hold" in " ".join(out.split())
     assert "1. irprop_minus" not in out
-    for broken in ("{}", "[]]", '{"claims": [{"number": "x"}]}', '{"claims": 3}', '[{"number": 1}]'):
+    for broken in (
+        "{}",
+        "[]]",
+        '{"claims": [{"number": "x"}]}',
+        '{"claims": 3}',
+        '[{"number": 1}]',
+        '[{"number": 1, "verdict": "x"}]',
+    ):
         path.write_text(broken, encoding="utf-8")
         code, out, err = run(capsys, "--answers", str(answers), "--verdicts", str(path))
         assert (code, out, err.count("\n")) == (2, "", 1) and "expected verdicts" in err
@@ -265,3 +273,10 @@ def test_what_is_printed_fits_and_is_whole() -> None:
             assert all(point.words in words for point in (*candidate.reasons, *candidate.against))
         assert " ".join(command(advice).replace("\\\n", "").split()) == advice.decision.command
         assert next(title for title, _ in sections(advice)) == "What was understood"
+
+
+def test_the_command_stays_whole_whatever_the_file_is_called() -> None:
+    said = advise(Asked(Situation(trainings=20), problem="my --own problem.py"), evidence())
+    shown = command(said)
+    assert "'my --own problem.py' \\\n    --optimizers " in shown
+    assert shlex.split(shown.replace("\\\n", "")) == shlex.split(said.decision.command)

@@ -232,5 +232,9 @@ def test_the_command_plans_without_running_and_refuses_unknown_numbers(monkeypat
     planned = CliRunner().invoke(app, ["claims", "3", "18", "--plan"])
     assert planned.exit_code == 0 and "momentum damps" in planned.stdout
     assert max(map(len, planned.stdout.splitlines())) <= 80
+    told = json.loads(CliRunner().invoke(app, ["claims", "3", "18", "--plan", "--json"]).stdout)
+    assert [one["number"] for one in told["claims"]] == [3, 18] and told["seconds"] > 0
+    refused = CliRunner().invoke(app, ["claims", "3", "--plan", "--jobs", "0"])
+    assert isinstance(refused.exception, InputError) and "--jobs" in str(refused.exception)
     with pytest.raises(InputError, match="there is no claim 77"):
         chosen([77])

@@ -9,7 +9,9 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from lab_runs import made, planned, specs_of, train_here
+from thalweg.advise.look import look
 from thalweg.errors import InputError
+from thalweg.lab.batches import bytes_of
 from thalweg.lab.files import find_problem
 from thalweg.lab.parts import parts_of
 from thalweg.lab.study import Request, plan
@@ -50,6 +52,40 @@ def test_a_file_of_functions_is_a_problem(tmp_path: Path) -> None:
     run = train_here(spec)
     assert run.status == "finished" and [e.steps for e in run.epochs] == [4, 4]
     assert run.epochs[-1].metric == run.epochs[-1].loss < run.epochs[0].loss
+
+
+def test_a_problem_in_bfloat16_is_trained_and_looked_at(tmp_path: Path) -> None:
+    half = {
+        "model": "def model(seed):\n    return nn.Linear(2, 1).bfloat16()\n",
+        "data": PARTS["data"].replace("    return", "    x, y = x.bfloat16(), y.bfloat16()\n    return"),
+    }
+    path = written(tmp_path, **half)
+    [spec] = specs_of(planned(None, path, epochs=None))
+    run = train_here(spec)
+    assert run.status == "finished" and [e.steps for e in run.epochs] == [4, 4]
+    assert look(path).facts.dtype == "bfloat16"
+
+
+def test_every_number_of_bfloat16_data_decides_what_data_it_is() -> None:
+    def hashed(x: torch.Tensor) -> str:
+        return parts_of(((x, np.zeros(1000)), (x[:10], np.zeros(10)))).digest
+
+    x = torch.arange(1000, dtype=torch.float32).bfloat16()
+    other = x.clone()
+    other[5] += 1
+    assert hashed(x) == hashed(x.clone()) != hashed(other)
+    assert hashed(x) != hashed(x.view(torch.float16))
+    assert bytes_of(torch.ones(2).bfloat16()) == torch.ones(2).bfloat16().view(torch.int16).numpy().tobytes()
+    assert bytes_of(torch.eye(2)[:, 1]) == np.array([0, 1], dtype=np.float32).tobytes()
+
+
+@pytest.mark.parametrize("part", ["model", "data", "loss"])
+def test_a_problem_that_ends_python_is_refused(tmp_path: Path, part: str) -> None:
+    head = PARTS[part].splitlines()[0]
+    path = written(tmp_path, **{part: f"{head}\n    raise SystemExit(0)\n"})
+    for tried in (look, lambda path: planned(None, path, epochs=None)):
+        with pytest.raises(InputError, match=r"fails \(SystemExit: 0\)"):
+            tried(path)
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from thalweg.claims.table import DECIDED, NO_VERDICT, UNDECIDED
 from thalweg.errors import InputError
 
 MEASURED, CHOSEN = "measured.json", "chosen.json"
+VERDICTS = (*DECIDED, UNDECIDED, NO_VERDICT)
 CLAIMS_PAGE, CHOOSE_PAGE = "claims.html", "choose.html"  # of the documentation
 
 
@@ -161,7 +163,8 @@ def _claims(path: Path | None) -> Iterator[tuple[int, Claim]]:
     try:
         document = json.loads((path or shipped).read_text(encoding="utf-8"))
         for found in document["claims"] if isinstance(document, dict) else document:
-            yield found["number"], _claim(found)
+            claim = _claim(found)
+            yield claim.number, claim
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"expected verdicts as 'thalweg claims --json' prints them in '{path or MEASURED}', got a file that cannot "
@@ -170,6 +173,8 @@ def _claims(path: Path | None) -> Iterator[tuple[int, Claim]]:
 
 
 def _claim(found: Mapping[str, Any]) -> Claim:
+    if found["verdict"] not in VERDICTS:
+        raise ValueError(f"{found['verdict']!r} is no verdict")
     return Claim(
         number=int(found["number"]),
         short=str(found.get("short", found.get("text", ""))),

@@ -117,7 +117,7 @@ def _tried(what: str, function: Callable[[], Any]) -> Any:
         return function()
     except InputError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"{what} fails ({type(error).__name__}: {error}): mend the problem and call again") from error
 
 

@@ -32,7 +32,7 @@ def claims(
 
     asked = chosen(numbers)
     if plan:
-        _print_plan(asked, jobs)
+        _print_plan(asked, jobs, as_json)
         return
     place = store or out / "store.db"
     with redirect_stdout(sys.stderr):
@@ -105,15 +105,21 @@ def _print(found: Sequence[ClaimResult], page: Path | None, pilot: bool) -> None
         print(f"\nEvery number, picture and rule:\n  {page}")
 
 
-def _print_plan(asked: Sequence[Claim], jobs: int | None) -> None:
+def _print_plan(asked: Sequence[Claim], jobs: int | None, as_json: bool) -> None:
     from rich.console import Console
 
     from thalweg.claims.evidence import shared
     from thalweg.claims.table import Planned
+    from thalweg.lab.request import positive
+    from thalweg.report.claims_document import planned
     from thalweg.report.claims_terminal import render_plan
     from thalweg.sweep.threads import available_processors
 
+    at_a_time = positive("jobs", jobs, available_processors())
     rows = [Planned(one.number, one.short, len(one.evidence), one.runs, one.work) for one in asked]
-    console = Console()
     runs, seconds = shared(part for one in asked for part in one.evidence)
-    console.print(render_plan(rows, runs, seconds, jobs or available_processors(), width=min(console.width, 100)))
+    if as_json:
+        print(json.dumps(planned(rows, runs, seconds), indent=2, allow_nan=False))
+        return
+    console = Console()
+    console.print(render_plan(rows, runs, seconds, at_a_time, width=min(console.width, 100)))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset, default_collate
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset, TensorDataset, default_collate
 
 from thalweg.errors import InputError
 from thalweg.lab.problem import Data
@@ -120,6 +120,30 @@ def tensors_of(batch: Any) -> Iterator[torch.Tensor]:
     elif isinstance(batch, list | tuple):
         for value in batch:
             yield from tensors_of(value)
+
+
+def plain(given: Sequence[np.ndarray | torch.Tensor]) -> tuple[np.ndarray, ...] | TensorDataset:
+    """Arrays and tensors of equal length as arrays; as a data set where NumPy lacks a type, as bfloat16.
+
+    Example:
+        >>> plain((torch.zeros(2),))[0].dtype, len(plain((torch.zeros(2, dtype=torch.bfloat16), np.zeros(2))))
+        (dtype('float32'), 2)
+    """
+    try:
+        return tuple(a.detach().cpu().numpy() if isinstance(a, torch.Tensor) else a for a in given)
+    except TypeError:
+        return TensorDataset(*(torch.as_tensor(a).detach().cpu() for a in given))
+
+
+def bytes_of(tensor: torch.Tensor) -> bytes:
+    """The bytes of a tensor of any type, also of those that NumPy lacks, as bfloat16.
+
+    Example:
+        >>> bytes_of(torch.ones(2, dtype=torch.bfloat16)).hex()
+        '803f803f'
+    """
+    flat = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous().flatten()
+    return flat.view(torch.uint8).numpy().tobytes()
 
 
 def moved(batch: Any, device: str) -> Any:

@@ -94,7 +94,7 @@ def export(store: Path, out: Path, what: str = "epochs") -> int:
         hint = did_you_mean(what, list(_TABLES))
         raise InputError(f"expected epochs, figures or alarms to export, got '{what}': {hint}")
     if out.exists() and store.exists() and out.samefile(store):
-        raise InputError(f"expected another file than the store itself, got '{out}': name a new one with -o")
+        raise InputError(f"expected another file than the store itself, got '{out}': name a new one")
     with reading(store) as connection, _replacing(out) as file:
         heads = connection.execute("SELECT * FROM runs WHERE status != 'running' ORDER BY rowid")
         question = "SELECT * FROM epochs WHERE key = ? ORDER BY epoch"
@@ -120,9 +120,7 @@ def _replacing(out: Path) -> Iterator[Path]:
         finally:
             Path(name).unlink(missing_ok=True)
     except OSError as error:
-        raise InputError(
-            f"expected a place to write '{out}', got '{error}': free space or name another with -o"
-        ) from error
+        raise InputError(f"expected a place to write '{out}', got '{error}': free space or name another") from error
 
 
 def _epochs(run: Row, watched: Watched | None) -> Iterator[Row]:

@@ -133,7 +133,7 @@ def _load(name: str, data: Callable[[int], Any], source: str | None, seed: int) 
         given = data(seed)
     except InputError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(
             f"data({seed}) of '{name}' fails ({type(error).__name__}: {error}): mend it and call again"
         ) from error

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from thalweg.errors import InputError
-from thalweg.lab.batches import digest, held_out, joined, length, tensors_of
+from thalweg.lab.batches import bytes_of, digest, held_out, joined, length, plain, tensors_of
 from thalweg.lab.problem import Data
 
 _SAMPLED = 32  # samples of a data set that its hash looks at: reading all of a large one would take too long
@@ -83,10 +83,10 @@ def _part(part: Any, place: str) -> Any:
             f"expected the {place} part of data(seed) to be a loader, a data set or a tuple of arrays, got "
             f"{type(part).__name__}: return one of these"
         )
-    found = tuple(a.detach().cpu().numpy() if isinstance(a, torch.Tensor) else a for a in arrays)
-    if len({len(a) for a in found}) != 1:
-        lengths = ", ".join(str(len(a)) for a in found)
+    if len({len(a) for a in arrays}) != 1:
+        lengths = ", ".join(str(len(a)) for a in arrays)
         raise InputError(f"expected {place} arrays of equal length, got {lengths}: give each sample its target")
+    found = plain(arrays)
     length(found)
     return found
 
@@ -95,13 +95,16 @@ def _digest(part: Any) -> str:
     """A hash of a part: of every byte of arrays; of a data set's length and of samples spread over it."""
     if isinstance(part, tuple):
         return digest({str(place): array for place, array in enumerate(part)})
+    if isinstance(part, TensorDataset) and not isinstance(plain(part.tensors), tuple):  # arrays, but for NumPy
+        facts = ((str(t.dtype), tuple(t.shape), hashlib.sha256(bytes_of(t)).hexdigest()) for t in part.tensors)
+        return hashlib.sha256(repr([*facts]).encode()).hexdigest()
     samples = part.dataset if isinstance(part, DataLoader) else part
     total = hashlib.sha256(f"{type(samples).__name__} {length(part)} {getattr(part, 'batch_size', None)}".encode())
     if isinstance(part, DataLoader):  # two orders are two data sets to whoever compares runs
         for generator in (part.generator, getattr(part.sampler, "generator", None)):
             total.update(b"" if generator is None else generator.get_state().numpy().tobytes())
     for tensor in _spread(samples):
-        total.update(str(tuple(tensor.shape)).encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+        total.update(str(tuple(tensor.shape)).encode() + bytes_of(tensor))
     return total.hexdigest()
 
 

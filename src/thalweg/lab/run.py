@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from thalweg.errors import InputError
 from thalweg.formula import Rule
 from thalweg.frameworks.torch import Optimizer
-from thalweg.lab.batches import Pass, data_order, length, moved, size, tensors_of
+from thalweg.lab.batches import Pass, bytes_of, data_order, length, moved, size, tensors_of
 from thalweg.lab.problem import Data, Problem
 from thalweg.lab.recorder import Recorder, warm
 from thalweg.lab.spec import Phase, RunSpec
@@ -257,7 +257,7 @@ def digest_of_tensors(model: torch.nn.Module) -> str:
     """A hash of every weight of a model."""
     digest = hashlib.sha256()
     for name, tensor in model.state_dict().items():
-        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+        digest.update(name.encode() + bytes_of(tensor))
     return digest.hexdigest()
 
 

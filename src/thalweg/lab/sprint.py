@@ -18,7 +18,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, S
 
 from thalweg.errors import InputError
 from thalweg.frameworks.torch import Optimizer
-from thalweg.lab.batches import Pass, data_order, held_out, length, steps
+from thalweg.lab.batches import Pass, data_order, held_out, length, plain, steps
 from thalweg.lab.problem import Problem
 from thalweg.lab.run import check_scalar, evaluate, train_epoch
 from thalweg.rules.setting import Setting
@@ -254,7 +254,7 @@ def _part(given: Any) -> Any:
         if len({len(a) for a in arrays}) != 1:
             lengths = ", ".join(str(len(a)) for a in arrays)
             raise InputError(f"expected arrays of equal length, got {lengths}: give each sample its target")
-        return tuple(a.detach().cpu().numpy() if isinstance(a, torch.Tensor) else a for a in arrays)
+        return plain(arrays)
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         raise InputError(
             f"expected batches as a loader, a list, a data set or a tuple of arrays, got {type(given).__name__}: "

@@ -96,6 +96,8 @@ def unpacked(every: int, content: bytes, alarms: tuple[Noted, ...]) -> Watched:
         raise ValueError("figures of other lengths than their steps and layers")
     if not all(n is None or isinstance(n, int | float) for row in (steps, loss, *rows) for n in row):
         raise ValueError("figures that are no numbers")
+    if not all(isinstance(name, str) for name in (*layers, *groups)):
+        raise ValueError("layers whose names are no texts")
     return Watched(every, layers, groups, steps, loss, figures, alarms)
 
 

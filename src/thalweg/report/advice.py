@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,12 @@ def render(advice: Advice, width: int = 80) -> RenderableType:
 
 def command(advice: Advice) -> str:
     """The command that decides, an option a line, as a shell takes it."""
-    first, *options = advice.decision.command.split(" --")
-    return " \\\n    --".join([first, *options])
+    lines: list[list[str]] = [[]]
+    for word in shlex.split(advice.decision.command):
+        if word.startswith("--"):
+            lines.append([])
+        lines[-1].append(word)
+    return " \\\n    ".join(map(shlex.join, lines))
 
 
 def _line(indent: int, mark: str, text: str) -> RenderableType:

@@ -89,10 +89,11 @@ def summary(comparison: Comparison) -> str:
     """How many runs were watched and which optimizers gave no reason for an alarm, in a sentence or two."""
     rows = shown(comparison)
     runs = sum(one.row.watched.seeds for one in rows if one.row.watched)
-    every = ", ".join(str(n) for n in sorted({one.row.watched.every for one in rows if one.row.watched}))
+    measured = sorted({one.row.watched.every for one in rows if one.row.watched})
+    every = "step" if measured == [1] else f"{', '.join(map(str, measured))} steps"
     quiet = [one.name for one in rows if one.row.watched and not one.row.alarms]
     partly = [one for one in rows if not one.row.watched or one.row.watched.seeds < len(one.row.seeds)]
-    text = f"{words.counted(runs, 'run')} watched, measured every {every} steps."
+    text = f"{words.counted(runs, 'run')} watched, measured every {every}."
     if quiet:
         text += " No alarm." if len(quiet) == len(rows) else f" No alarm: {'; '.join(quiet)}."
     if partly:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from thalweg.claims.table import ClaimResult, PartResult
+from thalweg.claims.table import ClaimResult, PartResult, Planned
 from thalweg.lab.document import to_plain
 
 
@@ -16,6 +16,17 @@ def document(found: Sequence[ClaimResult]) -> dict[str, Any]:
         found: The results.
     """
     return {"claims": [_claim(one) for one in found]}
+
+
+def planned(rows: Sequence[Planned], runs: int, seconds: float) -> dict[str, Any]:
+    """What `thalweg claims --plan --json` prints; its seconds are declared, and no clock's.
+
+    Args:
+        rows: One per claim, as if it were the only one.
+        runs: Of all of them, each once.
+        seconds: Of one core, likewise.
+    """
+    return {"claims": [to_plain(row) for row in rows], "runs": runs, "seconds": seconds}
 
 
 def _claim(one: ClaimResult) -> dict[str, Any]:
