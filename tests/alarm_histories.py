@@ -16,6 +16,8 @@ from thalweg.watch.subject import Group, Part, Subject
 
 BY_NAME = {alarm.name: alarm for alarm in ALARMS}
 LAYERS = ("first.weight", "first.bias", "last.weight")
+# Of a training that goes well.
+STILL = dict(gradient_norm=1.0, weight_norm=10.0, update_norm=0.01, update_ratio=1e-3, lr=1e-3)
 
 
 def subject(

@@ -1,12 +1,9 @@
-"""Each alarm on both sides of its thresholds."""
+"""Each alarm on both sides of its thresholds: rates, momentum, denominators, rules."""
 
 import numpy as np
 import pytest
 
-from alarm_histories import LAYERS, found, history, only, subject
-
-STILL = dict(gradient_norm=1.0, weight_norm=10.0, update_norm=0.01, update_ratio=1e-3, lr=1e-3)
-
+from alarm_histories import LAYERS, STILL, found, history, only, subject
 
 # --- learning rates ---
 
@@ -65,7 +62,7 @@ def test_a_straight_course_that_leads_nowhere_means_that_lr_is_too_low():
     (finding,) = found("lr_low", history(subject(), 128, 2.3, **LOW))
     assert "cosine 0.95" in finding.words and "after 128 steps" in finding.words and "100 %" in finding.words
     assert finding.number == pytest.approx(1000)
-    assert "1000 times, to 0.001" in finding.advice
+    assert "1,000 times, to 0.001" in finding.advice
 
 
 @pytest.mark.parametrize(
@@ -78,7 +75,8 @@ def test_a_straight_course_that_leads_nowhere_means_that_lr_is_too_low():
         {"gradient_norm": np.r_[np.full(64, 1.0), np.full(64, 4.0)]},
         {"lr": np.linspace(1e-8, 1e-6, 128)},
         {"losses": losses_that_fall(128, 0.5)},
-        {"losses": np.r_[np.full(64, 1.0), np.full(64, 2.5)]},
+        {"losses": np.r_[np.full(64, 1.0), np.full(64, 1.2)]},
+        {"update_norm": 0.1},
         {"losses": np.linspace(2.3, 2.0, 128), "update_norm": 0.02},
         {"losses": None, "heading_cosine": 0.8},
         {"losses": None, "update_norm": 0.02},
@@ -102,143 +100,6 @@ def test_a_low_lr_is_seen_without_a_loss_and_not_too_early():
     assert len(found("lr_low", history(subject(every=16), 8, 2.3, first=16, **LOW))) == 1
 
 
-# --- what breaks ---
-
-
-def test_a_loss_that_leaves_what_it_reached_diverges():
-    for back, seen in ((1.4, True), (1.1, False)):
-        losses = np.r_[np.linspace(2.3, 0.3, 96), np.full(32, back)]
-        findings = found("divergence", history(subject(), 128, losses, **STILL))
-        assert bool(findings) == seen
-    words = found("divergence", history(subject(), 128, np.r_[np.linspace(2.3, 0.3, 96), np.full(32, 2.0)]))[0].words
-    assert "was 0.626 and is 2: 84 % of" in words
-
-
-def test_a_negative_loss_diverges_too_and_one_that_never_fell_only_with_huge_steps():
-    losses = np.r_[np.linspace(-1.0, -9.0, 96), np.full(32, -2.0)]
-    assert len(found("divergence", history(subject(), 128, losses, **STILL))) == 1
-    rising = np.linspace(1.0, 30.0, 128)
-    assert found("divergence", history(subject(), 128, rising, **STILL)) == []
-    assert len(found("divergence", history(subject(), 128, rising, **{**STILL, "update_ratio": 0.2}))) == 1
-
-
-def test_a_loss_that_is_no_number_is_lost_but_one_that_was_is_not():
-    losses = np.full(40, 1.0)
-    losses[-3:] = np.nan
-    (finding,) = found("divergence", history(subject(), 40, losses, **STILL))
-    assert "NaN since step 38" in finding.words
-    losses[-1] = 1.0
-    assert found("divergence", history(subject(), 40, losses, **STILL)) == []
-
-
-def test_nan_names_the_layer_the_number_and_the_step():
-    counts = np.zeros((40, 4))
-    counts[37, [0, 3]] = 640
-    (finding,) = found("nonfinite", history(subject(), 40, **STILL, nonfinite=counts))
-    assert finding.part == "first.weight" and finding.number == 640 and finding.since == 38
-    assert finding.words == "In first.weight 640 of 1000 values of the gradient are infinite or NaN in step 38."
-    counts[37:, 0] = 640
-    assert found("nonfinite", history(subject(), 40, **STILL, nonfinite=counts))[0].words.endswith("since step 38.")
-    assert found("nonfinite", history(subject(), 40, **STILL, nonfinite=0.0)) == []
-    old = np.roll(counts, -30, axis=0) * (np.arange(40) == 7)[:, None]
-    assert found("nonfinite", history(subject(), 40, **STILL, nonfinite=old)) == []
-
-
-def test_a_spike_is_measured_by_what_was_seen_before():
-    norms = np.tile(1 + 0.2 * np.sin(np.arange(80.0))[:, None], 4)
-    for factor, seen in ((3.2, True), (2.8, False)):
-        spiked = norms.copy()
-        spiked[70, [0, 3]] = factor * norms.max()
-        findings = found("spike", history(subject(), 80, **{**STILL, "gradient_norm": spiked}))
-        assert bool(findings) == seen
-        if seen:
-            assert findings[0].part == "first.weight" and "In step 71" in findings[0].words
-            assert "3.2 times" in findings[0].words and findings[0].since == 71
-
-
-def test_a_spike_must_be_farther_out_where_numbers_scatter_anyway():
-    norms = np.ones(80)
-    norms[::9] = 8.0  # usually 1, often 8
-    for factor, seen in ((8.5, True), (7.5, False)):
-        spiked = norms.copy()
-        spiked[70] = factor * 8.0
-        assert bool(found("spike", history(subject(), 80, **{**STILL, "gradient_norm": spiked}))) == seen
-
-
-def test_a_spike_of_the_loss_alone():
-    for factor, seen in ((1.8, True), (1.6, False)):
-        losses = np.full(80, 2.0)
-        losses[75] = factor * 2.0
-        findings = found("spike", history(subject(), 80, losses, **STILL))
-        assert bool(findings) == seen
-    assert found("spike", history(subject(), 20, np.r_[np.ones(19), 9.0], **STILL)) == []  # too little is known
-
-
-# --- layers ---
-
-
-def test_a_layer_whose_gradient_is_exactly_zero_is_dead():
-    norms = only(1, 0.0, 1.0, 80)
-    norms[:10] = 1.0
-    (finding,) = found("dead", history(subject(), 80, **{**STILL, "gradient_norm": norms}))
-    assert finding.part == "first.bias" and finding.number == 70 and finding.since == 11
-    assert finding.words == "In first.bias the gradient is exactly 0 since step 11, for 70 steps."
-    norms[79, 1] = 1e-12
-    assert found("dead", history(subject(), 80, **{**STILL, "gradient_norm": norms})) == []
-    assert found("dead", history(subject(), 60, **{**STILL, "gradient_norm": only(1, 0.0, 1.0, 60)})) == []
-
-
-def test_a_layer_that_never_gets_a_gradient_is_dead_and_all_layers_only_after_longer():
-    (finding,) = found("dead", history(subject(), 80, **{**STILL, "gradient_norm": only(2, np.nan, 1.0, 80)}))
-    assert finding.part == "last.weight" and "missing" in finding.words
-    assert found("dead", history(subject(every=16), 31, **{**STILL, "gradient_norm": 0.0})) == []
-    assert len(found("dead", history(subject(every=16), 33, **{**STILL, "gradient_norm": 0.0}))) == 3
-
-
-def test_a_layer_with_tiny_gradients():
-    for ratio, seen in ((2e-5, True), (4e-5, False)):
-        norms = only(2, ratio, 1.0, 20)
-        findings = found("small", history(subject(), 20, **{**STILL, "gradient_norm": norms}, zero_share=0.0))
-        assert [f.part for f in findings] == (["last.weight"] if seen else [])
-        if seen:
-            assert "2e-5" in findings[0].words and findings[0].number == pytest.approx(2e-5)
-
-
-def test_biases_and_sparse_layers_do_not_count_as_tiny():
-    bias = {**STILL, "gradient_norm": only(1, 1e-9, 1.0, 20)}
-    assert found("small", history(subject(), 20, **bias, zero_share=0.0)) == []
-    sparse = {**STILL, "gradient_norm": only(2, 1e-6, 1.0, 20)}
-    assert found("small", history(subject(), 20, **sparse, zero_share=only(2, 0.99, 0.0, 20))) == []
-    few = {**STILL, "gradient_norm": only(2, 1e-6, 1.0, 15)}
-    assert found("small", history(subject(), 15, **few, zero_share=0.0)) == []
-
-
-def test_many_layers_are_told_together():
-    layers = [f"block.{k}.weight" for k in range(6)]
-    norms = np.ones((80, 7))
-    norms[:, 1:6] = 0.0
-    (finding,) = found("dead", history(subject(layers=layers), 80, **{**STILL, "gradient_norm": norms}))
-    assert finding.part == "block.1.weight"
-    assert finding.words.startswith("In 5 of 6 layers, worst in block.1.weight, block.2.weight and block.3.weight,")
-
-
-# --- 16 bits ---
-
-
-@pytest.mark.parametrize(
-    ("name", "figure", "limit"), [("rounding", "lost_share", 0.25), ("stale_moment", "stale_share", 0.5)]
-)
-def test_rounding_counts_in_16_bits_only(name, figure, limit):
-    for dtype, share, seen in (("bfloat16", limit, True), ("bfloat16", limit - 0.02, False), ("float32", 0.9, False)):
-        about = subject(dtype=dtype, state_dtype=dtype)
-        findings = found(name, history(about, 20, **STILL, **{figure: only(2, share, 0.0, 20)}))
-        assert [f.part for f in findings] == (["last.weight"] if seen else [])
-        if seen:
-            assert f"{round(100 * limit)} %" in findings[0].words and "bfloat16" in findings[0].words
-    both = subject(dtype="float16, float32", state_dtype="float16, float32")
-    assert bool(found(name, history(both, 20, **STILL, **{figure: 0.9}))) == (name == "stale_moment")
-
-
 # --- momentum ---
 
 
@@ -249,6 +110,8 @@ def test_a_swing_on_which_gradients_agree_is_an_oscillation():
         assert bool(findings) == seen
         if seen:
             assert "65 %" in findings[0].words and "0.99" in findings[0].words and "10 times" in findings[0].advice
+    dies = {**STILL, "update_norm": np.exp(-np.arange(96.0) / 10)}
+    assert found("oscillation", history(about, 96, **dies, oscillation=0.8, gradient_noise=0.5)) == []
     once = np.r_[np.zeros(32), np.full(32, 0.8)]
     assert found("oscillation", history(about, 64, **STILL, oscillation=once, gradient_noise=0.5)) == []
 
@@ -301,7 +164,7 @@ def test_epsilon_that_rules_names_the_layer_and_what_to_set():
             assert "55 %" in findings[0].words and "it is 1, and gradients about 0.001" in findings[0].words
             assert "1e-6" in findings[0].advice
     small = found("epsilon", history(subject(eps=1e-8), 20, **{**figures, "second_moment": 1e-9}, epsilon_share=0.9))
-    assert "multiply the loss by 1e4" in small[0].advice.replace("10000", "1e4")
+    assert "multiply the loss by 10,000" in small[0].advice
 
 
 def test_epsilon_that_rules_at_the_end_of_training_or_in_adadelta_is_no_alarm():
@@ -315,10 +178,10 @@ def test_adagrad_over_a_long_run_with_a_forecast():
     falls = np.sqrt(10 / np.maximum(steps, 10))
     about = subject("adagrad", optimizer="Adagrad", every=40)
     (finding,) = found("adagrad", history(about, 60, first=40, **STILL, fall=falls))
-    assert "like t^-0.5: by ten already, by a hundred about step 110000." in finding.words
+    assert "like t^-0.5: by ten already, by a hundred about step 110,000." in finding.words
     assert finding.number == pytest.approx(falls[-8:].mean(), rel=0.1) and "6.7 %" in finding.words
     slower = found("adagrad", history(about, 60, first=40, **STILL, fall=2.5 * falls))[0]
-    assert "by ten about step 6600, by a hundred about step 660000." in slower.words
+    assert "by ten about step 6,600, by a hundred about step 660,000." in slower.words
     assert found("adagrad", history(about, 20, first=40, **STILL, fall=0.1)) == []  # a short run
     assert found("adagrad", history(about, 60, first=40, **STILL, fall=0.4)) == []
     vanished = {**STILL, "gradient_norm": np.r_[np.ones(28), np.full(32, 1e-3)]}
@@ -344,7 +207,7 @@ def test_first_gradients_that_fill_the_sum():
 def test_missing_bias_correction_is_computed_from_the_betas():
     (finding,) = found("bias_correction", history(subject("adam_uncorrected"), 4, **STILL))
     assert "step 1 is 3.16 times" in finding.words and "step 12 6.57 times" in finding.words
-    assert "step 1751" in finding.words and finding.number == pytest.approx(6.57, abs=0.01)
+    assert "step 1,751" in finding.words and finding.number == pytest.approx(6.57, abs=0.01)
     assert found("bias_correction", history(subject("adam"), 4, **STILL)) == []
     assert found("bias_correction", history(subject("adam_uncorrected", beta2=0.9), 4, **STILL)) == []
     assert found("bias_correction", history(subject("adam_uncorrected"), 4, first=1800, **STILL)) == []
@@ -390,30 +253,3 @@ def test_settings_known_to_be_bad(rule, lr, noise, seen):
     assert bool(findings) == seen
     if seen:
         assert ("80 % is noise" if rule == "irprop_minus" else f"lr {lr:g}") in findings[0].words
-
-
-# --- flat regions ---
-
-
-def plateau(remains=0.95, tiny=0.01, agreed=0.95, slope=0.0):
-    losses = np.r_[np.full(8, 2.0), np.full(292, 2.0 * remains) + slope * np.arange(292)]
-    norms = np.r_[np.full(10, 1.0), np.full(290, tiny)]
-    return found(
-        "plateau", history(subject("sgd"), 300, losses, **{**STILL, "gradient_norm": norms}, gradient_cosine=agreed)
-    )
-
-
-def test_a_plateau_is_flat_high_and_no_noise():
-    (finding,) = plateau()
-    assert "95 % of its start" in finding.words and "0.01" in finding.words
-    assert plateau(remains=0.6) == plateau(tiny=0.05) == plateau(agreed=0.3) == plateau(slope=-1e-3) == []
-
-
-def test_a_saddle_is_left_while_gradients_grow_again():
-    fall = np.exp(-np.arange(150) / 20)
-    for rate, seen in ((40, True), (4000, False)):
-        norms = np.r_[fall, fall[-1] * np.exp(np.arange(150) / rate)]
-        losses = np.r_[np.linspace(1, 0.1, 100), np.full(200, 0.1)]
-        figures = {**STILL, "gradient_norm": norms}
-        findings = found("plateau", history(subject("sgd"), 300, losses, **figures, gradient_cosine=0.99))
-        assert bool(findings) == seen

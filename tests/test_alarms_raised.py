@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from alarm_histories import BY_NAME, LAYERS, history, subject, told
 from thalweg.watch import alarms
-from thalweg.watch.alarm import Alarm, Finding, Raised
+from thalweg.watch.alarm import SEVERAL, Alarm, Finding, Raised
 from thalweg.watch.alarms import ALARMS
 from thalweg.watch.alarms.evidence import middle
 from thalweg.watch.figure import FIGURES, NAMES
 from thalweg.watch.history import History, Measured
-from thalweg.watch.raised import raised
+from thalweg.watch.raised import PROMPT, due, raised
 from thalweg.watch.subject import Subject
 
 # Every row of the table of pitfalls, and the alarms that see it.
@@ -169,7 +169,7 @@ def histories(draw) -> History:
 @settings(max_examples=60, deadline=None)
 @given(histories())
 def test_no_history_makes_an_alarm_fail(seen: History):
-    names = {"", *(part.name for part in seen.subject.parts)}
+    names = {"", SEVERAL, *(part.name for part in seen.subject.parts)}
     so_far = raised(seen, [])
     for each in so_far:
         assert each.finding.part in names and each.finding.words.endswith(".")
@@ -197,3 +197,20 @@ def test_how_a_long_run_began_is_kept():
     seen = history(subject(), 20_000, **RUN)
     assert list(seen.steps[:64]) == list(range(1, 65)) and seen.last == 20_000
     assert len(seen) <= 1024 and (np.diff(seen.steps) > 0).all()
+
+
+# --- whose turn it is ---
+
+
+def test_where_measurements_are_looked_at_one_by_one_most_alarms_take_turns():
+    for every, number, share in ((1, 400, 1), (16, 8, 1), (16, 100, 4), (64, 100, 4)):
+        seen = history(subject(every=every), 1, first=every * number)
+        names = [alarm.name for alarm in due(seen)]
+        assert set(PROMPT) <= set(names)
+        assert len(names) == len(ALARMS) if share == 1 else len(names) <= len(PROMPT) + len(ALARMS) // share + 1
+
+
+def test_every_alarm_has_its_turn_within_four_measurements():
+    for start in (9, 50, 1001):
+        turns = [due(history(subject(every=16), 1, first=16 * number)) for number in range(start, start + 4)]
+        assert {alarm.name for turn in turns for alarm in turn} == set(BY_NAME)

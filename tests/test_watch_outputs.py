@@ -63,7 +63,7 @@ def test_json_lines(tmp_path: Path) -> None:
     assert [part["name"] for part in begin["parts"]] == [*LAYERS, "group 0"]
     assert begin["parts"][0] == {
         "name": LAYERS[0], "group": 0, "is_group": False, "elements": 12, "sampled": 12,
-        "dtype": "float32", "state_dtype": "float32",
+        "dtype": "float32", "state_dtype": "float32", "learns": True,
     }  # fmt: skip
     assert (begin["every"], begin["groups"][0]["rule"], begin["groups"][0]["hyper"]) == (4, "adamw", {"lr": 0.1})
     norms = [4, 0.4, None, None]

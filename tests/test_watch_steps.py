@@ -196,7 +196,7 @@ def test_sums_are_of_unscaled_gradients(scaler_class: type) -> None:
             watch.check(3)
             assert watch.skips == (1 if scaler_class is thalweg.torch.GradScaler else 0)
             torch.manual_seed(100)
-            assert watch.told[0][0][0] == pytest.approx(torch.randn(300, 7).double().square().sum().item(), rel=1e-12)
+            assert watch.told[0][0][0] == pytest.approx(torch.randn(300, 7).double().square().sum().item(), rel=1e-5)
     assert all(map(torch.equal, *runs))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 
 from thalweg.compile import measured
-from thalweg.compile.numba import Kernel, _indent, _load, _module, kernel_of
+from thalweg.compile.numba import Kernel, _load, _module, kernel_of
 from thalweg.compile.storage import Storage
 
 # How many tensors and wanted arrays there are, and where to find: the arrays' first elements (a row of addresses for
@@ -117,12 +117,12 @@ def changes_source(weights: str, gradients: str) -> str:
     """The source of that kernel.
 
     Example:
-        >>> "dx__ = float64(x_stored__) - float64(x_before__)" in changes_source("float32", "float32")
+        >>> "dx__ = real(x_stored__) - real(x_before__)" in changes_source("float32", "float32")
         True
     """
     storage = Storage((weights, weights, gradients), flush=False, sums=True)
     types = {"x": weights, "old": weights, "g": gradients}
     loads = [_load(name, dtype) for name, dtype in types.items()]
     loop = [*loads, "x_stored__ = x", "x_before__ = old", *measured.added(storage)]
-    row = [*measured.begun(storage), "for i in range(count_):", *_indent(1, loop), *measured.written(storage)]
+    row = [*measured.begun(storage), *measured.looped(storage, loop), *measured.written(storage)]
     return _module("change", tuple(types), types, storage, row)

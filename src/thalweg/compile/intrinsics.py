@@ -10,18 +10,22 @@ from numba.extending import intrinsic
 BYTES4, DOUBLE = ir.IntType(32), ir.DoubleType()
 
 
-@intrinsic
-def plus_product(typing_context: Any, total: Any, a: Any, b: Any) -> Any:
-    """A sum and a product more, in float64: LLVM may add up in any order, and so in vectors, and round once for both.
+def plus_product_of(name: str) -> Any:
+    """A function for a sum and a product more: LLVM may add up in any order, so in vectors, and round once for both.
 
     It may do so in this addition and this multiplication alone, so no other arithmetic around them changes.
     """
+    real = types.float64 if name == "float64" else types.float32
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        product = builder.fmul(*arguments[1:], flags=("contract",))
-        return builder.fadd(arguments[0], product, flags=("contract", "reassoc"))
+    @intrinsic
+    def plus_product(typing_context: Any, total: Any, a: Any, b: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            product = builder.fmul(*arguments[1:], flags=("contract",))
+            return builder.fadd(arguments[0], product, flags=("contract", "reassoc"))
 
-    return types.float64(types.float64, types.float64, types.float64), generate
+        return real(real, real, real), generate
+
+    return plus_product
 
 
 @intrinsic

@@ -85,7 +85,7 @@ def source(program: Program, storage: Storage | None = None) -> str:
     once += [f"over_{name}__ = 1.0 / float64({name})" for name in over]
     body = [_spell_line(program, line, over) for line in program.body]
     loop = [*_loads(program, storage, types), *body, *_stores(program, storage, types)]
-    row = [*once, *measured.begun(storage), "for i in range(count_):", *_indent(1, loop), *measured.written(storage)]
+    row = [*once, *measured.begun(storage), *measured.looped(storage, loop), *measured.written(storage)]
     return _module(program.identifier, names, types, storage, row)
 
 
@@ -151,9 +151,10 @@ def _head(types: list[str], storage: Storage, where: dict[str, int]) -> list[str
         "from thalweg.compile import job",
         "from thalweg.compile.job import begin_flushing, bits_of, end_flushing, job_type, noise_of",
         "from thalweg.compile.job import prefer_wide_vectors, take_chunk, weyl_after, weyl_at",
-        *(["from thalweg.compile.intrinsics import plus_product as plus_product_"] if storage.sums else []),
+        *(["from thalweg.compile.intrinsics import plus_product_of"] if storage.sums else []),
         "",
         f"real, flush, unfit = {storage.real}, job.flush_of({storage.real!r}), job.unfit_of({storage.real!r})",
+        *([f"plus_product_ = plus_product_of({storage.real!r})"] if storage.sums else []),
         'to_words = job.pointer_to("words")',
         *(f"to_{name} = job.pointer_to({name!r})" for name in types),
         *(f"load_{name} = job.load_of({name!r})" for name in types if name.endswith("16")),

@@ -103,18 +103,20 @@ class Table:
             self._firsts = np.flatnonzero(self._start == 0)
             self._memory[4] = self._sums.ctypes.data
 
-    def sums(self) -> np.ndarray:
+    def sums(self, total: np.ndarray | None = None) -> np.ndarray:
         """What a kernel with sums added up, for each tensor the numbers of `thalweg.compile.measured.SUMS`.
 
         They are taken row by row, then over a tensor's rows in order: they do not depend on the threads.
+
+        Args:
+            total: Where they go, of shape (tensors, sums); a new array where nothing is said.
         """
-        if self._sums is None or not len(self._sums):
-            return np.zeros((len(self.counts), len(SUMS)))
-        added = np.add.reduceat(self._sums, self._firsts)
-        if len(added) == len(self.counts):
-            return added
-        total = np.zeros((len(self.counts), len(SUMS)))
-        total[self._tensor[self._firsts]] = added  # an empty tensor has no row
+        total = np.empty((len(self.counts), len(SUMS))) if total is None else total
+        if self._sums is not None and len(self._firsts) == len(self.counts):
+            return np.add.reduceat(self._sums, self._firsts, out=total)
+        total.fill(0.0)  # an empty tensor has no row
+        if self._sums is not None and len(self._sums):
+            total[self._tensor[self._firsts]] = np.add.reduceat(self._sums, self._firsts)
         return total
 
     def _column(self, field: str) -> np.ndarray:

@@ -1,7 +1,8 @@
 """`Blocks`: measurements as they were read, worked out a block at a time.
 
-A block is full after 32 steps, or with one measurement where these lie 16 steps apart or more. What only the formula
-can tell, and what a window tells, is worked out once per block, at its last measurement, and stands in all its rows.
+A block is full after 32 steps, or with four measurements where these lie further apart. What only the formula can
+tell, and what a window of 32 steps tells, is worked out once per block, at its last measurement, and stands in all its
+rows.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from thalweg.watch.sources import GRADIENT, STATES, WEIGHTS, Wanted
 from thalweg.watch.target import Target
 from thalweg.watch.working import WINDOW
 
-ALONE = 16  # at this distance measurements are worked out one by one
+FEWEST = 4  # measurements of a block: one alone costs nearly as much as four
+ALONE = 16  # from this distance on each measurement ends a window of its own
 
 Values = dict[str, np.ndarray]
 
@@ -36,9 +38,9 @@ class Blocks:
     """
 
     def __init__(self, target: Target, reader: Reader, columns: Columns, every: int) -> None:
-        self._columns, self._successive = columns, every == 1
+        self._columns, self._successive, self._alone = columns, every == 1, every >= ALONE
         self._formula = Formula(target, reader, columns)
-        slots, states = 1 if every >= ALONE else -(-WINDOW // every), reader.arrays - STATES
+        slots, states = max(FEWEST, -(-WINDOW // every)), reader.arrays - STATES
         self.raw = Raw(reader.sample, states, slots)
         self.steps: list[int] = []
         self._sums = np.full((slots, columns.layers, 4), np.nan)
@@ -118,6 +120,7 @@ class Blocks:
             if len(lagged):
                 self.oscillation = working.oscillation(block.products["uu"], lagged)
             slow = self._slow(count, step)
+            figures["heading_cosine"] = self._headings(count)
         self.last = self._coordinates(count - 1)
         self.raw.keep_last(count)
         self.steps, self.slot = [], 0
@@ -128,8 +131,7 @@ class Blocks:
     def _slow(self, count: int, step: int) -> Values:
         """What is worked out once per block."""
         effects = self._worked(count - 1, self.steps[-1], step - self.steps[-1])
-        slow = {"oscillation": self.oscillation, "heading_cosine": self._turned(self.raw["x after"][count - 1].copy())}
-        slow["fall"] = np.full(self._columns.parts, np.nan)
+        slow = {"oscillation": self.oscillation, "fall": np.full(self._columns.parts, np.nan)}
         if self._formula.accumulates:
             if self._reference is None:
                 slot = min(count, working.REFERENCE) - 1 if self._successive else count - 1
@@ -192,6 +194,13 @@ class Blocks:
         kept = np.concatenate([self._pairs, np.array([2 * found["gq"], found["gg"] + found["qq"]])], axis=1)
         self._pairs = kept[:, -WINDOW:]
         return working.noise(kept)[-len(found["gg"]) :]
+
+    def _headings(self, count: int) -> np.ndarray:
+        """Of each measurement, or where a block is a window, of that."""
+        after = self.raw["x after"][:count]
+        if self._alone:
+            return np.array([self._turned(place.copy()) for place in after])
+        return np.repeat(self._turned(after[-1].copy())[None], count, axis=0)
 
     def _turned(self, place: np.ndarray) -> np.ndarray:
         """The cosine between the way in this window and in the one before."""

@@ -1,8 +1,8 @@
 """The figures that are watched, declared: what each is, in which unit, and how it is known.
 
 Effective learning rates, `epsilon_share`, `lost_share`, `stale_share`, `fall`, `oscillation` and `heading_cosine` move
-slowly: they are worked out once per block of measurements (32 steps, or one measurement where these lie 16 steps apart
-or more), at its last one, and stand in all rows of the block. `oscillation` keeps its value until there is a new one.
+slowly: they are worked out once per block of measurements (32 steps, or four measurements where these lie further
+apart), at its last one, and stand in all rows of the block. `oscillation` keeps its value until there is a new one.
 Figures of the sample weigh layers by their elements where they are pooled in a group.
 """
 

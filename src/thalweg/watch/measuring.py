@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import isfinite
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from thalweg.watch.sources import GRADIENT, WEIGHTS
 from thalweg.watch.target import Target
 from thalweg.watch.working import REFERENCE, WINDOW
 
-BURSTS = 256  # steps between the starts of two bursts of readings in successive steps
+BURSTS = 1024  # steps between the starts of two bursts of readings in successive steps
 
 Done = Callable[[Sequence[int], dict[str, np.ndarray]], None]
 
@@ -128,7 +127,7 @@ class Measuring:
     def _measured(self, sums: np.ndarray | None) -> None:
         blocks, unfit, found = self.blocks, None, False
         assert sums is not None
-        if not isfinite(sums.sum()):  # as with an absent gradient, too
+        if not np.isfinite(sums).all():  # as with an absent gradient, too
             unfit = np.zeros(len(sums))
             bad = np.flatnonzero(~np.isfinite(sums[:, 0]))
             unfit[bad] = [self._count_unfit(int(k), blocks.gradients) for k in bad]

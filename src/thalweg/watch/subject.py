@@ -24,6 +24,11 @@ class Group:
     hyper: Mapping[str, float] = field(default_factory=dict)
     given: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def called(self) -> str:
+        """What people call its optimizer: the class, or the rule where a class has any."""
+        return self.rule if self.rule and self.optimizer == "Optimizer" else self.optimizer
+
 
 @dataclass(frozen=True)
 class Part:

@@ -241,6 +241,9 @@ class Batch:
 
     def add_up(self, found: Gathered, sums: np.ndarray) -> None:
         """Write the sums of the last step into the rows of the members that it stepped, by their positions."""
+        if found.present is None and self._in_order and len(sums) == len(self._where):
+            self._table.sums(sums)
+            return
         there = slice(None) if found.present is None else found.present > 0
         sums[self._where[there]] = self._table.sums()[there]
 

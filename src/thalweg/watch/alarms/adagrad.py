@@ -27,7 +27,7 @@ def look(history: History, thresholds: Mapping[str, float]) -> list[Finding]:
         if fall <= thresholds["fall"] and alive:
             slope = _slope(history, column)
             words = (
-                f"The steps of {name or group.optimizer} have fallen to {share(fall)} of those of step {EARLY}, "
+                f"The steps of {name or group.called} have fallen to {share(fall)} of those of step {EARLY}, "
                 f"like t^-{short(slope)}: by ten {_when(history.last, fall, 0.1, slope)}, by a hundred "
                 f"{_when(history.last, fall, 0.01, slope)}."
             )

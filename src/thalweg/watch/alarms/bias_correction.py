@@ -49,7 +49,7 @@ def look(history: History, thresholds: Mapping[str, float]) -> list[Finding]:
             continue
         end = f"within a tenth of that only from step {until:,}" if until <= STEPS else "never near that"
         words = (
-            f"{name or group.optimizer} has no bias correction: step 1 is {short(by[0])} times as long as meant, step "
+            f"{name or group.called} has no bias correction: step 1 is {short(by[0])} times as long as meant, step "
             f"{most + 1} {short(by[most])} times; they are {end}."
         )
         found.append(Finding(name, float(by[most]), words))

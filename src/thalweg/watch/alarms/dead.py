@@ -11,6 +11,8 @@ from thalweg.watch.alarms.evidence import steps_seen
 from thalweg.watch.alarms.words import per_layer
 from thalweg.watch.history import History
 
+SEEN = 16  # rows of weights that are looked at
+
 
 def look(history: History, thresholds: Mapping[str, float]) -> list[Finding]:
     """The layers that stood still for many steps while others moved."""
@@ -29,7 +31,7 @@ def look(history: History, thresholds: Mapping[str, float]) -> list[Finding]:
     steps = np.where(last < rows, history.last - first + 1, 0)
     others = last > rows - 1 - int(np.argmin(moving[::-1])) if not moving.all() else np.ones(layers, bool)
     enough = np.where(others, thresholds["rows"], thresholds["all"])
-    dead = (rows - last >= enough) & (steps >= thresholds["steps"]) & ~_grows(history, thresholds)
+    dead = (rows - last >= enough) & (steps >= thresholds["steps"]) & ~_moves(history, last, thresholds)
     dead &= ~_converged(norms, last, thresholds)
     since = np.where(missing, history.steps[0], first)
 
@@ -57,13 +59,16 @@ def _converged(norms: np.ndarray, last: np.ndarray, thresholds: Mapping[str, flo
     return (last > 0) & (before > 0) & (before < thresholds["converged"] * most)
 
 
-def _grows(history: History, thresholds: Mapping[str, float]) -> np.ndarray:
-    """Whose weights grow though their measured gradients are zero: those of steps between measurements are not.
+def _moves(history: History, last: np.ndarray, thresholds: Mapping[str, float]) -> np.ndarray:
+    """Whose weights are trained though their measured gradients are zero: those of steps between these are not.
 
-    Decay only shrinks weights, and what momentum still carries on dies out.
+    Decay only shrinks weights, by the same share every time, and what momentum still carries on dies out.
     """
-    norms = np.asarray(history["weight_norm"][-int(thresholds["rows"]) :, : len(history.subject.layers)], np.float64)
-    return (norms[1:] > (1 + thresholds["grows"]) * norms[:-1]).any(axis=0) & (history.subject.every > 1)
+    norms = np.asarray(history["weight_norm"][-SEEN:, : len(last)], np.float64)
+    norms = np.where(np.arange(len(history) - len(norms), len(history))[:, None] >= last, norms, np.nan)
+    changes, least = np.diff(norms, axis=0), thresholds["moves"] * norms[-1]
+    more = np.abs(changes[1:]) > thresholds["more"] * np.abs(changes[:-1]) + least / 10
+    return ((changes > least).any(axis=0) | more.any(axis=0)) & (history.subject.every > 1)
 
 
 ALARM = Alarm(
@@ -74,6 +79,6 @@ ALARM = Alarm(
     advice="Look at what follows the layer: a lower lr or a smaller bias where rectifiers died, a leaky one instead; "
     "and leave out of the optimizer what shall stay as it is.",
     source="Lu et al. 2020, Dying ReLU and Initialization; rules.md",
-    thresholds={"rows": 6, "all": 32, "steps": 64, "missing": 128, "grows": 1e-5, "converged": 1e-5},
+    thresholds={"rows": 6, "all": 32, "steps": 64, "missing": 128, "moves": 1e-5, "more": 1.05, "converged": 1e-5},
     look=look,
 )

@@ -28,7 +28,7 @@ def look(history: History, thresholds: Mapping[str, float]) -> list[Finding]:
         if part >= thresholds["share"] and ratio >= thresholds["ratio"]:
             shorter = (1 / max(1 - part, 1e-12)) ** 0.5
             words = (
-                f"{share(part)} of the sum of {name or group.optimizer} stems from its first {first} gradients, up to "
+                f"{share(part)} of the sum of {name or group.called} stems from its first {first} gradients, up to "
                 f"{short(ratio)} times as large as those behind: steps are {short(shorter)} times shorter for it."
             )
             advice = (

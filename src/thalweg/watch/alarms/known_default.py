@@ -67,7 +67,7 @@ def look(history: History, thresholds: Mapping[str, float]) -> list[Finding]:
                 number = _number(history, column, known.figure)
                 if known.bad(number, thresholds):
                     words = known.words.format(
-                        where=name or group.optimizer,
+                        where=name or group.called,
                         number=short(number),
                         part=share(number),
                         moved=short(50 * number),

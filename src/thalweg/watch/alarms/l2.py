@@ -26,7 +26,7 @@ def look(history: History, thresholds: Mapping[str, float]) -> list[Finding]:
         if not inner or not decay > thresholds["decay"] or not len(history):
             continue
         words = (
-            f"{name or group.optimizer} adds {short(decay)} times the weights to the gradient, and {inner} divides "
+            f"{name or group.called} adds {short(decay)} times the weights to the gradient, and {inner} divides "
             f"that by the gradient's size{_unequal(history, group)}."
         )
         found.append(Finding(name, decay, words, _advice(inner)))

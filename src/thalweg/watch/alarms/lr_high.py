@@ -36,7 +36,7 @@ def look(history: History, thresholds: Mapping[str, float]) -> list[Finding]:
             lr = float(history["lr"][0, column])
             seen = " and ".join(text for is_seen, text in signs if is_seen)
             words = (
-                f"lr {short(lr)} of {name or group.optimizer} is {far(factor)}too high, perhaps {about(factor)} times: "
+                f"lr {short(lr)} of {name or group.called} is {far(factor)}too high, perhaps {about(factor)} times: "
                 f"{seen}."
             )
             found.append(Finding(name, factor, words, _advice(lr, factor)))

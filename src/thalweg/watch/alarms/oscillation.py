@@ -24,7 +24,7 @@ def look(history: History, thresholds: Mapping[str, float]) -> list[Finding]:
 def _of_group(
     history: History, thresholds: Mapping[str, float], group: Group, column: int, name: str
 ) -> Iterator[Finding]:
-    momentum, where = _momentum(group), name or group.optimizer
+    momentum, where = _momentum(group), name or group.called
     turning = _usual(history, "update_cosine", column, 16)
     swings = latest(history, "oscillation", column, max(2, 64 // history.subject.every))
     swing = float(swings.min()) if len(swings) and _lasts(history, column, thresholds) else nan
@@ -92,7 +92,7 @@ ALARM = Alarm(
         "rows": 4,
         "steps": 64,
         "swing": 0.6,
-        "lasts": 0.1,
+        "lasts": 0.1,  # of the first updates
         "noise": 0.65,
         "uphill_rows": 64,
         "uphill": 0.13,

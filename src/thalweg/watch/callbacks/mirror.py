@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -192,7 +193,9 @@ def numbers_of(value: Any) -> np.ndarray:
 def _numbers(optimizer: Any) -> dict[str, float]:
     """The numbers among an optimizer's arguments."""
     try:
-        config = optimizer.get_config()
+        with warnings.catch_warnings():  # Keras' variables do not know what NumPy 2 hands to `__array__`
+            warnings.simplefilter("ignore", DeprecationWarning)
+            config = optimizer.get_config()
     except (InputError, NotImplementedError):  # of a rule of one's own
         return {}
     plain = {n: v for n, v in config.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
