@@ -187,6 +187,8 @@ def rate_of(optimizer: Any) -> float:
 def numbers_of(value: Any) -> np.ndarray:
     """A variable's or a tensor's numbers."""
     plain: Any = getattr(value, "value", value)  # Keras' variables do not know what NumPy 2 hands to `__array__`
+    if isinstance(plain, Tensor):
+        return plain.detach().cpu().numpy()
     return np.asarray(keras.ops.convert_to_numpy(keras.ops.stop_gradient(plain)))
 
 
