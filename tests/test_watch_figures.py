@@ -30,7 +30,11 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope="module", params=[(adam, 1), (torchs_adam, 1), (adam, 3), (torchs_adam, 20)], ids=str)
+@pytest.fixture(
+    scope="module",
+    params=[(adam, 1), (torchs_adam, 1), (adam, 3), (torchs_adam, 20)],
+    ids=lambda p: f"{p[0].__name__}-{p[1]}",
+)
 def run(request):
     make, every = request.param
     watcher, recorded, _ = trained(make, STEPS, every)
