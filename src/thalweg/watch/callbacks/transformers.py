@@ -13,6 +13,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from thalweg.watch.alarm import Raised
 from thalweg.watch.attach import attach
+from thalweg.watch.blocks import ALONE
 from thalweg.watch.history import Measured
 from thalweg.watch.outputs import Output, listed
 from thalweg.watch.outputs.chosen import Choice, choice
@@ -105,6 +106,8 @@ class Watch(TrainerCallback):
             return
         if not self._has_loss:
             self.watcher.loss(logs["loss"])
+        if self.every >= ALONE:  # below, a block is a window, which must not be cut
+            self.watcher.flush()
         figures = self._logged()
         if self._reports:
             logs.update(figures)
