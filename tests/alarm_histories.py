@@ -9,12 +9,11 @@ import numpy as np
 
 from thalweg.rules.setting import find_rule
 from thalweg.watch.alarm import Finding, Raised
-from thalweg.watch.alarms import ALARMS
+from thalweg.watch.alarms import BY_NAME
 from thalweg.watch.history import History, Measured
 from thalweg.watch.raised import raised
 from thalweg.watch.subject import Group, Part, Subject
 
-BY_NAME = {alarm.name: alarm for alarm in ALARMS}
 LAYERS = ("first.weight", "first.bias", "last.weight")
 # Of a training that goes well.
 STILL = dict(gradient_norm=1.0, weight_norm=10.0, update_norm=0.01, update_ratio=1e-3, lr=1e-3)

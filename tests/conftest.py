@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,6 +36,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     within = item.config.getoption("--slow-within")
     if within is not None and item.get_closest_marker("slow") and time.monotonic() - STARTED > within:
         pytest.skip(f"left out: {within / 60:.0f} minutes were over; `pytest -m slow` runs the slow tests alone")
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Threads of other processes' making slow small operations down twentyfold."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alarm_histories import BY_NAME, LAYERS, history, subject, told
+from alarm_histories import LAYERS, history, subject, told
 from thalweg.watch import alarms
 from thalweg.watch.alarm import SEVERAL, Alarm, Finding, Raised
-from thalweg.watch.alarms import ALARMS
+from thalweg.watch.alarms import ALARMS, BY_NAME
 from thalweg.watch.alarms.evidence import middle
 from thalweg.watch.figure import FIGURES, NAMES
 from thalweg.watch.history import History, Measured

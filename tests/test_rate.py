@@ -13,14 +13,7 @@ import thalweg
 from thalweg.lab.finder import HIGHEST, LOWEST, Rung, answer, lengths, search
 from thalweg.lab.rate import FoundRate, find_lr
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Threads of other processes' making slow these small operations down twentyfold."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def plane(samples: int = 240) -> tuple[np.ndarray, np.ndarray]:

@@ -15,12 +15,7 @@ from watch_runs import batches, network
 ADAMS = pytest.mark.parametrize("adam", [torch.optim.Adam, thalweg.torch.Adam], ids=["torch", "thalweg"])
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def train(model, optimizer, steps: int, watcher=None) -> None:

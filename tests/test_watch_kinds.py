@@ -11,13 +11,7 @@ import thalweg.watch
 from thalweg.errors import InputError
 from watch_runs import network, trained
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize("make", [torch.optim.SparseAdam, torch.optim.SGD, thalweg.torch.Adagrad])

@@ -16,7 +16,7 @@ import pytest
 from thalweg.errors import InputError
 from thalweg.watch.alarm import Alarm, Finding, Raised
 from thalweg.watch.history import Measured
-from thalweg.watch.outputs import JsonLines, Output, TensorBoard, Terminal, Tracked, opened, words
+from thalweg.watch.outputs import JsonLines, Output, TensorBoard, Terminal, Tracked, opened
 from thalweg.watch.subject import Group, Part, Subject
 
 EPSILON = Alarm("epsilon", "epsilon rules", "It is plain descent.", "Lower eps to 1e-10.", "a paper", {}, lambda *_: ())
@@ -29,7 +29,7 @@ NORMS = np.array([1.0, 0.1, math.nan, math.inf], np.float32)
 @pytest.fixture(autouse=True)
 def declared(monkeypatch: pytest.MonkeyPatch) -> None:
     """One alarm, whose words do not change."""
-    monkeypatch.setattr(words, "_declared", lambda: {"epsilon": EPSILON})
+    monkeypatch.setattr("thalweg.watch.alarms.BY_NAME", {"epsilon": EPSILON})
 
 
 def measured(step: int, loss: float = 0.5) -> Measured:
@@ -242,9 +242,10 @@ sys.stdout.buffer.write(seen)
 """
 BESIDE_A_BAR = """
 import sys
-from test_watch_outputs import EPSILON, alarm, words
+from test_watch_outputs import EPSILON, alarm
+from thalweg.watch.alarms import BY_NAME
 from thalweg.watch.outputs import opened
-words._declared = lambda: {"epsilon": EPSILON}
+BY_NAME["epsilon"] = EPSILON
 (output,) = opened("terminal")
 sys.stderr.write("50%|#####     |")
 output.raised(alarm(3))

@@ -83,9 +83,10 @@ def test_trackio() -> None:
 WANDB = """
 import sys
 import wandb
-from test_watch_outputs import EPSILON, SUBJECT, alarm, measured, words
+from test_watch_outputs import EPSILON, SUBJECT, alarm, measured
+from thalweg.watch.alarms import BY_NAME
 from thalweg.watch.outputs import Tracked
-words._declared = lambda: {"epsilon": EPSILON}
+BY_NAME["epsilon"] = EPSILON
 LOGS = {
     "alone": lambda run, step: None,
     "counted": lambda run, step: run.log({"mine": step}),

@@ -83,12 +83,12 @@ def main(arguments: list[str] | None = None) -> None:
     except SystemExit as ending:  # typer ends the process itself, also when it is interrupted
         code = ending.code
     if code == INTERRUPTED:
-        kept = "; finished runs are kept, and the same command goes on" if _compares(arguments) else ""
+        kept = "; finished runs are kept, and the same command goes on" if _goes_on(arguments) else ""
         print(f"thalweg: interrupted{kept}", file=sys.stderr)
     sys.exit(code)
 
 
-def _compares(arguments: list[str] | None) -> bool:
+def _goes_on(arguments: list[str] | None) -> bool:
     return (sys.argv[1:2] if arguments is None else arguments[:1]) in (["compare"], ["claims"])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from thalweg.advise.questions import ALL
 from thalweg.advise.situation import Situation
 from thalweg.errors import InputError
 from thalweg.lab.batches import length, size, steps
-from thalweg.lab.check import first_batch
+from thalweg.lab.check import first_batch, tried
 from thalweg.lab.engines.worker import settled
 from thalweg.lab.files import find_anew
 from thalweg.lab.problem import Problem
@@ -85,14 +85,14 @@ def look(reference: str) -> Seen:
         batch_size = None if isinstance(data.train, DataLoader) else problem.batch_size
         batch = first_batch(data.train, None if batch_size is None else max(batch_size, LEAST))
         torch.manual_seed(SEED)
-        model = _tried("model(seed)", lambda: problem.model(SEED))
+        model = tried("model(seed)", lambda: problem.model(SEED))
         if not isinstance(model, nn.Module):
             raise InputError(f"expected model(seed) to give a torch module, got {type(model).__name__}: return one")
-        loss = _tried("loss(model, batch)", lambda: problem.loss(model, batch))
+        loss = tried("loss(model, batch)", lambda: problem.loss(model, batch))
         _check_loss(loss)
         kinds = kinds_of(loss) | set(_kinds_of_modules(model))
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        scales = _tried("the loss's backward pass", lambda: gradients_of_terms(loss, trained))
+        scales = tried("the loss's backward pass", lambda: gradients_of_terms(loss, trained))
     layers = tuple(_layers(model))
     if not layers:
         raise InputError(f"expected a model with weights to train in '{reference}', got none: give it some")
@@ -110,15 +110,6 @@ def look(reference: str) -> Seen:
         steps=problem.epochs * steps(data.train, batch_size),
     )
     return Seen(problem.name, facts, tuple(_sentences(kinds, layers, scales, facts)))
-
-
-def _tried(what: str, function: Callable[[], Any]) -> Any:
-    try:
-        return function()
-    except InputError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise InputError(f"{what} fails ({type(error).__name__}: {error}): mend the problem and call again") from error
 
 
 def _check_loss(loss: Any) -> None:

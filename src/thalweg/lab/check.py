@@ -29,7 +29,7 @@ def check(problem: Problem, data: Data, seed: int, batch_size: int | None) -> st
     # No optimizer has stepped yet, so what is wrong here is the problem's, and a sentence can say where.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = _tried("model(seed)", lambda: problem.model(seed))
+        model = tried("model(seed)", lambda: problem.model(seed))
         if not isinstance(model, torch.nn.Module):
             raise InputError(f"expected model(seed) to give a torch module, got {type(model).__name__}: return one")
         weights = digest_of_tensors(model)
@@ -52,7 +52,7 @@ def first_batch(part: Any, batch_size: int | None) -> Any:
 
 
 def _check_batch(problem: Problem, model: torch.nn.Module, batch: Any, part: str) -> tuple[float, float]:
-    loss = _tried(f"loss(model, batch) on a {part} batch", lambda: problem.loss(model, batch))
+    loss = tried(f"loss(model, batch) on a {part} batch", lambda: problem.loss(model, batch))
     check_scalar(loss, "loss")
     value = loss.item()
     if not math.isfinite(value):
@@ -62,19 +62,24 @@ def _check_batch(problem: Problem, model: torch.nn.Module, batch: Any, part: str
     if part == "train":
         if not loss.requires_grad:
             raise InputError("expected a loss that depends on the model's weights, got one without gradient: use model")
-        _tried("the loss's backward pass", loss.backward)
+        tried("the loss's backward pass", loss.backward)
     if size(batch) < 1:
         raise InputError(f"expected at least one sample in a {part} batch, got none: give it some data")
     if (measure := problem.metric) is None:
         return value, value
     with torch.no_grad():
-        metric = _tried(f"metric(model, batch) on a {part} batch", lambda: measure(model, batch))
+        metric = tried(f"metric(model, batch) on a {part} batch", lambda: measure(model, batch))
     if not isinstance(metric, int | float):
         check_scalar(metric, "metric")
     return value, float(metric)
 
 
-def _tried(what: str, function: Callable[[], Any]) -> Any:
+def tried(what: str, function: Callable[[], Any]) -> Any:
+    """What a function of a problem's file gives.
+
+    Raises:
+        InputError: If it raises, or ends the process.
+    """
     try:
         return function()
     except InputError:

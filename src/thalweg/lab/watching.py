@@ -22,16 +22,15 @@ def alarms(seeds: Mapping[int, Seed]) -> tuple[Alarm, ...]:
     Args:
         seeds: What was watched, by the number of the seed.
     """
-    from thalweg.watch.alarms import ALARMS
+    from thalweg.watch.alarms import BY_NAME
 
-    facts = {alarm.name: alarm for alarm in ALARMS}
     firsts: dict[tuple[str, str], dict[int, Noted]] = {}
     for number, seed in seeds.items():
         for one in seed.alarms:
             firsts.setdefault((one.alarm, one.part), {}).setdefault(number, one)
     found = []
     for (name, part), noted in firsts.items():
-        first, fact = min(noted.values(), key=lambda one: one.step), facts.get(name)
+        first, fact = min(noted.values(), key=lambda one: one.step), BY_NAME.get(name)
         found.append(
             Alarm(
                 alarm=name,

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from thalweg.report import words
+from thalweg.report.progress import columns
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,35 +82,12 @@ def claims_progress(claims: int, work: float) -> Iterator[ClaimsProgress]:
         work: Their declared seconds on one core.
     """
     from rich.console import Console
+    from rich.progress import Progress
 
     console = Console(stderr=True)
-    shown = _bars(console)
+    shown = Progress(*columns(), console=console, transient=True, speed_estimate_period=600)
     if not console.is_terminal:
         yield ClaimsProgress(console, shown, claims, work)
         return
     with shown:
         yield ClaimsProgress(console, shown, claims, work)
-
-
-def _bars(console: Console) -> Progress:
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=14),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        speed_estimate_period=600,
-    )

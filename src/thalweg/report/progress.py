@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from thalweg.report import words
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
-    from rich.progress import Progress, TaskID
+    from rich.progress import ProgressColumn, TaskID
 
 WIDTH = 26  # columns of a run's name beside its bar
 
@@ -24,7 +24,9 @@ class TrainingProgress:
     def __init__(self, outlook: Outlook, console: Console) -> None:
         self.outlook = outlook
         self.console = console
-        self.bars = _bars(console)
+        from rich.progress import Progress
+
+        self.bars = Progress(*columns(), console=console, auto_refresh=False)
         self.ended_runs = 0
         self.trials = 0
         self.total = self.bars.add_task(self._headline(), total=outlook.epochs - outlook.known, note="")
@@ -82,17 +84,11 @@ def _short(label: str) -> str:
     return f"  {label}" if len(label) < WIDTH else f"  {label[: WIDTH - 14]}…{label[-12:]}"
 
 
-def _bars(console: Console) -> Progress:
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+def columns() -> Sequence[ProgressColumn]:
+    """What a bar shows: what it is about, how far it has come, a note, the time and what is left of it."""
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    return Progress(
+    return (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=14),
         TaskProgressColumn(),
@@ -100,8 +96,6 @@ def _bars(console: Console) -> Progress:
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        console=console,
-        auto_refresh=False,
     )
 
 

@@ -6,7 +6,6 @@ A hook holds the watch, and the watch holds the optimizer by a weak reference on
 from __future__ import annotations
 
 import sys
-import weakref
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, Protocol
@@ -17,7 +16,6 @@ from thalweg.frameworks.torch.framed import Framed
 from thalweg.frameworks.torch.memory import overseen
 from thalweg.frameworks.torch.observer import Observer, observe
 
-Told = Callable[[Any], None]
 Base = torch.optim.Optimizer
 
 
@@ -34,11 +32,10 @@ class Steps:
 
     Attributes:
         observer: Who is told.
-        told: Is given the loss that a closure returns.
     """
 
-    def __init__(self, observer: Watching, told: Told, optimizer: type) -> None:
-        self.observer, self.told = observer, told
+    def __init__(self, observer: Watching, optimizer: type) -> None:
+        self.observer = observer
         self._may_nest = sum("step" in vars(each) for each in optimizer.__mro__ if each is not Base) > 1
         self._open = self._begun = False
 
@@ -72,7 +69,7 @@ class Steps:
         def called() -> Any:
             loss = closure()
             if self._open and not self._begun:
-                self.told(loss)
+                self.observer.evaluated(loss)
                 self._begin()
             return loss
 
@@ -84,13 +81,12 @@ class Steps:
             self.observer.before()
 
 
-def follow(optimizer: Any, observer: Watching, told: Told) -> Callable[[], None]:
+def follow(optimizer: Any, observer: Watching) -> Callable[[], None]:
     """Tell an observer of an optimizer's steps.
 
     Args:
         optimizer: Not wrapped.
         observer: Who is told.
-        told: Is given the loss that a closure returns.
 
     Returns:
         What ends it.
@@ -99,18 +95,8 @@ def follow(optimizer: Any, observer: Watching, told: Told) -> Callable[[], None]
         InputError: If somebody watches the optimizer already, or its steps cannot be seen.
     """
     if isinstance(optimizer, Framed):
-        observe(optimizer, observer)
-        handle = optimizer.register_step_pre_hook(Losses(told).enter)
-        reference = weakref.ref(optimizer)  # what `observe` gives would keep the optimizer alive
-
-        def end_both() -> None:
-            handle.remove()
-            watched = reference()
-            if watched is not None and watched._observer is observer:
-                watched._observer = None
-
-        return end_both
-    steps = Steps(observer, told, type(optimizer))
+        return observe(optimizer, observer)
+    steps = Steps(observer, type(optimizer))
     handles = optimizer.register_step_pre_hook(steps.enter), optimizer.register_step_post_hook(steps.leave)
 
     def end_hooks() -> None:
@@ -118,26 +104,6 @@ def follow(optimizer: Any, observer: Watching, told: Told) -> Callable[[], None]
             handle.remove()
 
     return end_hooks
-
-
-class Losses:
-    """Hands on what a closure returns, for an optimizer that tells of its steps by itself."""
-
-    def __init__(self, told: Told) -> None:
-        self.told = told
-
-    def enter(self, optimizer: Any, arguments: tuple, named: dict[str, Any]) -> tuple[tuple, dict[str, Any]] | None:
-        """Before a step."""
-        closure = closure_of(arguments, named)
-        if closure is None:
-            return None
-
-        def called() -> Any:
-            loss = closure()
-            self.told(loss)
-            return loss
-
-        return with_closure(arguments, named, called)
 
 
 def closure_of(arguments: tuple, named: dict[str, Any]) -> Callable[[], Any] | None:

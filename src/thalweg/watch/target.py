@@ -67,7 +67,7 @@ class Target:
 
     def gradient_factor(self) -> float:
         """What gradients are to be multiplied by within a step to be the loss's own."""
-        return inverse_scale(self.optimizer) if self.is_scaled else 1.0
+        return inverse_scale(self.optimizer)
 
     @property
     def is_scaled(self) -> bool:

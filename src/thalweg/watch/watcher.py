@@ -40,7 +40,7 @@ class Watcher:
         self._optimizer = weakref.ref(optimizer)
         self._start(optimizer, _steps_taken(optimizer))
         self._history = History(self._subject)
-        self._unfollow = follow(optimizer, self, self._closure_returned)
+        self._unfollow = follow(optimizer, self)
         for output in outputs:
             output.begin(self._subject)
         self._end = weakref.finalize(optimizer, Watcher.close, self)
@@ -125,6 +125,11 @@ class Watcher:
 
     # -- told by the optimizer --
 
+    def evaluated(self, loss: Any) -> None:
+        """The closure of a step has returned; its loss counts unless the user tells losses."""
+        if not self._by_user and _is_loss(loss):
+            self._keep(self._measuring.step + 1, loss)
+
     def before(self) -> bool:
         """A step begins; see `thalweg.frameworks.torch.observer`."""
         measuring = self._measuring
@@ -173,10 +178,6 @@ class Watcher:
             return
         for output in self._outputs:
             output.begin(self._subject)
-
-    def _closure_returned(self, loss: Any) -> None:
-        if not self._by_user and _is_loss(loss):
-            self._keep(self._measuring.step + 1, loss)
 
     def _keep(self, step: int, loss: Any) -> None:
         if not _is_loss(loss):

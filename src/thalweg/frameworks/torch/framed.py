@@ -136,6 +136,8 @@ class Framed(torch.optim.Optimizer):
         observer = self._observer
         if observer is not None and overseen():  # whoever has torch's operations in hand would have the observer's too
             observer = None
+        if observer is not None and closure is not None:
+            observer.evaluated(loss)
         with self._turn:
             stepped, before = None, scheduled.advance(self)
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -19,6 +20,10 @@ class Observer(Protocol):
     An observer may read everything, and must change nothing. A step that torch rehearses (its checkpoints do, to have
     the state made), and one within `make_fx` or a dispatch mode such as `FakeTensorMode`, is not told of.
     """
+
+    def evaluated(self, loss: Any) -> None:
+        """The closure of the step that begins has returned, before anything else; not called where there is none."""
+        ...
 
     def before(self) -> bool:
         """The step will be taken: closure and schedules are done, gradients final, and no weight has been touched.
@@ -107,10 +112,12 @@ def observe(optimizer: Framed, observer: Observer) -> Callable[[], None]:
     if optimizer._observer is not None:
         raise InputError("expected an optimizer that nobody watches yet, got a watched one: close that watcher first")
     optimizer._observer = observer
+    reference = weakref.ref(optimizer)  # what ends it keeps no optimizer alive
 
     def end() -> None:
-        if optimizer._observer is observer:
-            optimizer._observer = None
+        watched = reference()
+        if watched is not None and watched._observer is observer:
+            watched._observer = None
 
     return end
 

@@ -26,3 +26,4 @@ NAMES = (
     "known_default",
 )
 ALARMS: tuple[Alarm, ...] = tuple(import_module(f"thalweg.watch.alarms.{name}").ALARM for name in NAMES)
+BY_NAME: dict[str, Alarm] = {alarm.name: alarm for alarm in ALARMS}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 
-from thalweg.watch.alarm import Alarm, Raised
+from thalweg.watch.alarm import Raised
 
 
 @dataclass(frozen=True)
@@ -28,14 +26,9 @@ class Words:
 
 def words_of(raised: Raised) -> Words:
     """The words for an alarm; the advice is the finding's own where it has some."""
-    declared = _declared().get(raised.alarm)
+    from thalweg.watch.alarms import BY_NAME  # when the first one is raised
+
+    declared = BY_NAME.get(raised.alarm)
     advice = raised.finding.advice or (declared.advice if declared else "")
     title, meaning = (declared.title, declared.meaning) if declared else (raised.alarm, "")
     return Words(title, raised.finding.words, meaning, advice)
-
-
-@cache
-def _declared() -> Mapping[str, Alarm]:
-    from thalweg.watch.alarms import ALARMS  # when the first one is raised
-
-    return {alarm.name: alarm for alarm in ALARMS}
