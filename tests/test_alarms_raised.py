@@ -1,13 +1,17 @@
 """What is raised and when, what is declared, and that no history makes an alarm fail."""
 
+import itertools
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import thalweg.watch
 from alarm_histories import LAYERS, history, subject, told
 from thalweg.watch import alarms
 from thalweg.watch.alarm import SEVERAL, Alarm, Finding, Raised
@@ -15,8 +19,10 @@ from thalweg.watch.alarms import ALARMS, BY_NAME
 from thalweg.watch.alarms.evidence import middle
 from thalweg.watch.figure import FIGURES, NAMES
 from thalweg.watch.history import History, Measured
-from thalweg.watch.raised import PROMPT, due, raised
+from thalweg.watch.raised import PROMPT, raised
 from thalweg.watch.subject import Subject
+from thalweg.watch.watcher import Watcher
+from thalweg.watch.working import AT_FIRST, block_length
 
 # Every row of the table of pitfalls, and the alarms that see it.
 PITFALLS = {
@@ -202,15 +208,22 @@ def test_how_a_long_run_began_is_kept():
 # --- whose turn it is ---
 
 
-def test_where_measurements_are_looked_at_one_by_one_most_alarms_take_turns():
-    for every, number, share in ((1, 400, 1), (16, 8, 1), (16, 100, 4), (64, 100, 4)):
-        seen = history(subject(every=every), 1, first=every * number)
-        names = [alarm.name for alarm in due(seen)]
-        assert set(PROMPT) <= set(names)
-        assert len(names) == len(ALARMS) if share == 1 else len(names) <= len(PROMPT) + len(ALARMS) // share + 1
+@pytest.mark.parametrize("every", [1, 3, 16, 64])
+def test_after_the_first_blocks_every_alarm_is_looked_for_in_every_second_one(every, monkeypatch):
+    looked: list[set[str]] = []
 
+    def look_for(self: Watcher, alarms: Sequence[Alarm]) -> None:
+        looked.append({alarm.name for alarm in alarms})
 
-def test_every_alarm_has_its_turn_within_four_measurements():
-    for start in (9, 50, 1001):
-        turns = [due(history(subject(every=16), 1, first=16 * number)) for number in range(start, start + 4)]
-        assert {alarm.name for turn in turns for alarm in turn} == set(BY_NAME)
+    monkeypatch.setattr(Watcher, "_look_for", look_for)
+    x = torch.nn.Parameter(torch.ones(3))
+    x.grad = torch.ones(3)
+    optimizer = torch.optim.SGD([x], lr=1e-3)
+    with thalweg.watch.attach(optimizer, every=every, to=()):
+        for _ in range(20 * every * block_length(every)):
+            optimizer.step()
+    everything = set(BY_NAME)
+    *blocks, closing = looked
+    assert len(blocks) == 20 and blocks[:AT_FIRST] == [everything] * AT_FIRST and closing == everything
+    late = blocks[AT_FIRST:]
+    assert all(set(PROMPT) < one < everything and one | other == everything for one, other in itertools.pairwise(late))

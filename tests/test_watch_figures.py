@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import thalweg.torch
+import thalweg.watch
 from thalweg.watch.figure import NAMES
 from watch_runs import Recorded, network, norm, trained
 
@@ -186,3 +187,42 @@ def test_groups_weigh_layers_by_their_elements() -> None:
     assert abs(found - exact) < 0.25 and found != pytest.approx(exact, abs=1e-9)
     v = np.concatenate([e["exp_avg_sq"] for e in recorded.states[31]])
     assert watcher.history["second_moment"][31, -1] == pytest.approx(np.sqrt(v.mean()), rel=0.5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("adam", [torch.optim.Adam, torch.optim.SGD])
+def test_weights_that_change_between_steps_are_no_update(adam, dtype) -> None:
+    """The copy that a step's sums leave is used for the next step, unless somebody has been at the weights."""
+
+    def halve(x):
+        with torch.no_grad():
+            x.mul_(0.5)
+
+    def clamp(x):
+        x.data.clamp_(-0.01, 0.01)  # of which torch's counter of versions says nothing
+
+    def move(x):
+        x.data = x.data.clone() * 1.5
+
+    def leave(x):
+        x.grad = None
+
+    done = {5: halve, 9: clamp, 13: move, 17: leave, 18: halve, 19: clamp}
+    model = network(dtype)
+    optimizer = adam(model.parameters(), lr=0.01)
+    expected = []
+    with thalweg.watch.attach(optimizer, every=1, model=model, to=()) as watcher:
+        for step in range(1, 41):
+            optimizer.zero_grad()
+            model(torch.randn(4, next(model.parameters()).shape[1], dtype=dtype)).square().mean().backward()
+            if step in done:
+                done[step](model[0].weight)
+            before = [x.detach().double().clone() for x in model.parameters()]
+            optimizer.step()
+            pairs = zip(model.parameters(), before, strict=True)
+            expected.append([(float(old.norm()), float((x.detach().double() - old).norm())) for x, old in pairs])
+    weights, updates = np.moveaxis(np.array(expected), -1, 0)
+    updates[16, 0] = weights[16, 0] = np.nan
+    for name, wanted in (("weight_norm", weights), ("update_norm", updates)):
+        found = watcher.history[name][:, : wanted.shape[1]]
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-9)

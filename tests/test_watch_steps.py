@@ -31,7 +31,6 @@ class Sums:
         return [x for group in self.optimizer.param_groups for x in group["params"]]
 
     def before(self) -> bool:
-        assert not torch.is_grad_enabled()
         scale = inverse_scale(self.optimizer)
         self.kept = [(real(x), None if x.grad is None else real(x.grad) * scale) for x in self.xs]
         return self.wants
@@ -145,18 +144,18 @@ def test_sparse_gradients(sparse_axes: int, zero_grad: bool) -> None:
 
 def test_a_differentiable_step() -> None:
     runs = []
-    for watched in (False, True):
+    for watched in (None, Sums, lambda optimizer: thalweg.watch.attach(optimizer, every=1, to=())):
         start = torch.ones(3, dtype=torch.float64, requires_grad=True)
         x = start.clone()
         x.grad = x.detach() * 2
         optimizer = thalweg.torch.Adam([x], lr=0.1, differentiable=True)
-        watch = Sums(optimizer) if watched else None
+        watch = None if watched is None else watched(optimizer)
         optimizer.step()
         (x**2).sum().backward()
-        runs += [x.detach(), start.grad]
-        if watch:
+        runs.append((x.detach(), start.grad))
+        if isinstance(watch, Sums):
             watch.check(1)
-    assert torch.equal(runs[0], runs[2]) and torch.equal(runs[1], runs[3])
+    assert all(torch.equal(a, b) for run in runs[1:] for a, b in zip(run, runs[0], strict=True))
 
 
 @pytest.mark.parametrize(("mode", "zero_grad"), [("skip", True), ("raise", False)])

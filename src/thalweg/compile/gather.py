@@ -105,6 +105,8 @@ def gathering() -> Kernel:
 def summing(weights: str, gradients: str) -> Kernel:
     """The kernel that adds up `measured.SUMS` over weights after a step, a copy from before, and gradients.
 
+    It leaves the weights in the copy, which is then one from before the next step.
+
     Args:
         weights: The type of the first two.
         gradients: The type of the third.
@@ -123,6 +125,6 @@ def changes_source(weights: str, gradients: str) -> str:
     storage = Storage((weights, weights, gradients), flush=False, sums=True)
     types = {"x": weights, "old": weights, "g": gradients}
     loads = [_load(name, dtype) for name, dtype in types.items()]
-    loop = [*loads, "x_stored__ = x", "x_before__ = old", *measured.added(storage)]
+    loop = [*loads, "x_stored__ = x", "x_before__ = old", *measured.added(storage), "old_[i] = x_[i]"]
     row = [*measured.begun(storage), *measured.looped(storage, loop), *measured.written(storage)]
     return _module("change", tuple(types), types, storage, row)

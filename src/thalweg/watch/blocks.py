@@ -1,8 +1,8 @@
 """`Blocks`: measurements as they were read, worked out a block at a time.
 
-A block is full after 32 steps, or with four measurements where these lie further apart. What only the formula can
-tell, and what a window of 32 steps tells, is worked out once per block, at its last measurement, and stands in all its
-rows.
+A block is full after 32 steps, or with four measurements where these lie further apart. What a window of 32 steps
+tells is worked out once per block, at its last measurement, and stands in all its rows; so does what only the formula
+can tell, but where every step is measured it stands, after the first few blocks, for the next one too.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from thalweg.watch.raw import Raw
 from thalweg.watch.reading import Reader, Reading
 from thalweg.watch.sources import GRADIENT, STATES, WEIGHTS, Wanted
 from thalweg.watch.target import Target
-from thalweg.watch.working import WINDOW
+from thalweg.watch.working import AT_FIRST, WINDOW
 
-FEWEST = 4  # measurements of a block: one alone costs nearly as much as four
 ALONE = 16  # from this distance on each measurement ends a window of its own
 
 Values = dict[str, np.ndarray]
@@ -40,12 +39,12 @@ class Blocks:
     def __init__(self, target: Target, reader: Reader, columns: Columns, every: int) -> None:
         self._columns, self._successive, self._alone = columns, every == 1, every >= ALONE
         self._formula = Formula(target, reader, columns)
-        slots, states = max(FEWEST, -(-WINDOW // every)), reader.arrays - STATES
+        slots, states = working.block_length(every), reader.arrays - STATES
         self.raw = Raw(reader.sample, states, slots)
         self.steps: list[int] = []
-        self._sums = np.full((slots, columns.layers, 4), np.nan)
+        self._sums: list[np.ndarray] = []
+        self._lr: list[list[float]] = []
         self._unfit = np.zeros((slots, columns.layers))
-        self._lr = np.full((slots, columns.groups), np.nan)
         at = self.raw.array
         both: Wanted = ((WEIGHTS, at["x"]), (GRADIENT, at["g"]))
         kept = () if self._successive else tuple((STATES + k, at[f"before {k}"]) for k in range(states))
@@ -60,6 +59,8 @@ class Blocks:
         self.oscillation = np.full(columns.parts, np.nan)
         self._places: list[np.ndarray] = []
         self._pairs = np.zeros((2, 0, columns.parts))
+        self._effects: Values = {}
+        self._number = 0  # of the block that was worked out last
         self.last: Values = {}
 
     # -- read --
@@ -73,6 +74,12 @@ class Blocks:
     def gradients(self) -> np.ndarray:
         """The sample's gradients at the present measurement."""
         return self.raw["g"][self.slot]
+
+    @property
+    def are_weights_as_left(self) -> bool:
+        """Whether the weights before this measurement are, in the sample, those behind the one before."""
+        raw, slot = self.raw, self.slot
+        return slot > 0 and np.array_equal(raw["x"][slot], raw["x after"][slot - 1])
 
     @property
     def accumulates(self) -> bool:
@@ -92,17 +99,16 @@ class Blocks:
             unfit: For each layer how many numbers of its gradient are not finite; None if all are.
             lr: For each group its learning rate.
         """
-        slot = self.slot
-        self._sums[slot] = sums
-        self._lr[slot] = lr
         if unfit is not None:
-            self._unfit[slot] = unfit
+            self._unfit[self.slot] = unfit
+        self._sums.append(sums)
+        self._lr.append(lr)
         self.steps.append(step)
         self.slot += 1
 
-    def refer(self, step: int) -> None:
-        """Take the reading in `slot` as what a fall is compared with; no measurement comes of it."""
-        self._reference = self._worked(self.slot, step, 0)["effective_lr"]
+    def refer(self, step: int, sums: np.ndarray | None) -> None:
+        """Take the reading in `slot`, and the step's sums, as what a fall is compared with, and as no measurement."""
+        self._reference = self._worked(self.slot, step, 0, sums)["effective_lr"]
 
     # -- worked out --
 
@@ -123,32 +129,39 @@ class Blocks:
             figures["heading_cosine"] = self._headings(count)
         self.last = self._coordinates(count - 1)
         self.raw.keep_last(count)
-        self.steps, self.slot = [], 0
+        self.steps, self._sums, self._lr, self.slot = [], [], [], 0
         self._unfit.fill(0.0)
         repeated = np.repeat(np.array(list(slow.values()))[:, None], count, axis=1)
         return figures | dict(zip(slow, repeated, strict=True))
 
     def _slow(self, count: int, step: int) -> Values:
         """What is worked out once per block."""
-        effects = self._worked(count - 1, self.steps[-1], step - self.steps[-1])
-        slow = {"oscillation": self.oscillation, "fall": np.full(self._columns.parts, np.nan)}
+        self._number += 1
+        is_late = self._successive and self.is_full and self._number > AT_FIRST
+        if not (is_late and self._number % 2):
+            self._effects = self._formula_says(count, step)
+        return self._effects | {"oscillation": self.oscillation}
+
+    def _formula_says(self, count: int, step: int) -> Values:
+        effects = self._worked(count - 1, self.steps[-1], step - self.steps[-1], self._sums[-1])
+        fall = np.full(self._columns.parts, np.nan)
         if self._formula.accumulates:
             if self._reference is None:
                 slot = min(count, working.REFERENCE) - 1 if self._successive else count - 1
                 late = step - self.steps[slot]
-                self._reference = self._worked(slot, self.steps[slot], late)["effective_lr"]
-            fall = working.over(effects["effective_lr"], self._reference)
-            slow["fall"] = np.where(self._formula.accumulating_parts, fall, np.nan)
-        return effects | slow
+                self._reference = self._worked(slot, self.steps[slot], late, self._sums[slot])["effective_lr"]
+            since = working.over(effects["effective_lr"], self._reference)
+            fall = np.where(self._formula.accumulating_parts, since, np.nan)
+        return effects | {"fall": fall}
 
-    def _worked(self, slot: int, step: int, late: int) -> Values:
+    def _worked(self, slot: int, step: int, late: int, sums: np.ndarray | None) -> Values:
         """What the formula says at a measurement of the block; the states before it are those behind the one before."""
         raw = self.raw
         before = raw.before(slot)
         if self._successive:
             before = raw.after(slot - 1) if slot else np.full_like(before, np.nan)
         arrays = raw["x"][slot], raw["g"][slot], before, raw.after(slot), raw["x after"][slot]
-        return self._formula.figures(*arrays, step, late, self._sums[slot, :, 0])
+        return self._formula.figures(*arrays, step, late, None if sums is None else sums[:, 0])
 
     def _block(self, count: int) -> tuple[working.Block, np.ndarray]:
         """The block's sums, and those of the lags if it is of successive steps."""
@@ -167,7 +180,7 @@ class Blocks:
         names = tuple(pairs)
         found[names.index("fg")] *= formula.sign
         found[names.index("zero")][np.isnan(found[names.index("gg")])] = np.nan
-        every = self._sums[:count].transpose(2, 0, 1), self._unfit[None, :count], found * columns.weight
+        every = np.array(self._sums).transpose(2, 0, 1), self._unfit[None, :count], found * columns.weight
         pooled = columns.pooled(
             np.concatenate([*(part.reshape(-1, columns.layers) for part in every), lagged * columns.weight])
         )
@@ -175,7 +188,7 @@ class Blocks:
         block = working.Block(
             sums=by_name[:4],
             nonfinite=by_name[4],
-            lr=self._lr[:count, self._group_of_part],
+            lr=np.array(self._lr)[:, self._group_of_part],
             count=columns.count,
             products=dict(zip(names, by_name[5:], strict=True)),
         )

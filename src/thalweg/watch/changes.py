@@ -5,6 +5,7 @@ Thalweg's own optimizers add up the same sums in the sweep that they make anyway
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from thalweg.sweep.cpu import run
 from thalweg.sweep.table import Table
 from thalweg.watch.reading import Reader
 from thalweg.watch.sources import GRADIENT, WEIGHTS, Bundle
+
+VERSION = attrgetter("_version")
 
 
 class Changes:
@@ -41,10 +44,15 @@ class Changes:
         self._copied = [Copied(bundle, gradients) for bundle in self._bundles]
         self._seen: dict[int, others.Seen] = {}
 
-    def before(self) -> None:
-        """Copy the weights; gradients must have been located by the reader in this step."""
+    def before(self, as_left: bool) -> None:
+        """Copy the weights; gradients must have been located by the reader in this step.
+
+        Args:
+            as_left: Whether the sample of the weights is as the step before has left it. If torch, too, knows of no
+                change, the copy that the sums of that step have left is as good.
+        """
         for copied in self._copied:
-            copied.copy()
+            copied.copy(as_left)
         self._seen = {}
         for k in self._strange():
             x, gradient = self._reader.tensor(k, WEIGHTS), self._reader.tensor(k, GRADIENT)
@@ -82,40 +90,68 @@ class Copied:
         self._olds: list[Tensor] | None = None
         self._used: list[Tensor] | None = None
         self._places = np.zeros(0, np.int64)
+        self._left: tuple[Any, ...] | None = None  # which weights the copy is of
+        self._which = np.array(bundle.which)
+        self._there: np.ndarray | None = None  # layers that are added up; None for all
+        self._pointed = {0: b"", 2: b""}
         self._table: Table | None = None
 
-    def copy(self) -> None:
-        """Copy the weights."""
+    def copy(self, as_left: bool) -> None:
+        """Copy the weights; nothing has to be done if they, and what torch says of them, are as they were left."""
+        if not (as_left and self._left is not None and self._left == self._state()):
+            self._copy()
+        self._places = self._bundle.addresses[GRADIENT]
+        if self._gradients:
+            self._places = self._places.copy()
+            there = np.flatnonzero(self._places)
+            held = self._bundle.located(GRADIENT)
+            self._used = [held[k].detach().clone(memory_format=torch.preserve_format) for k in there]
+            self._places[there] = _addresses(self._used)
+
+    def _state(self) -> tuple[Any, ...] | None:
+        """Where the weights are, and how often torch has changed them; None where it does not count."""
+        try:
+            return (self._bundle.addresses[WEIGHTS].tobytes(), *map(VERSION, self._bundle.xs))
+        except RuntimeError:  # made in inference mode
+            return None
+
+    @torch.no_grad()
+    def _copy(self) -> None:
         xs = [x.detach() for x in self._bundle.xs]
-        with torch.no_grad():
-            if self._olds is None or any(a.shape != b.shape for a, b in zip(xs, self._olds, strict=True)):
-                self._olds = [torch.empty_like(x) for x in xs]
-                if self._table is not None:
-                    self._table.point(1, _addresses(self._olds))
-            torch._foreach_copy_(self._olds, xs)  # type: ignore[reportPrivateImportUsage]
-            self._places = self._bundle.addresses[GRADIENT].copy()
-            if self._gradients:
-                there = np.flatnonzero(self._places)
-                held = self._bundle.located(GRADIENT)
-                self._used = [held[k].detach().clone(memory_format=torch.preserve_format) for k in there]
-                self._places[there] = _addresses(self._used)
+        if self._olds is None or any(a.shape != b.shape for a, b in zip(xs, self._olds, strict=True)):
+            self._olds = [torch.empty_like(x) for x in xs]
+            if self._table is not None:
+                self._table.point(1, _addresses(self._olds))
+        torch._foreach_copy_(self._olds, xs)  # type: ignore[reportPrivateImportUsage]
 
     def add_up(self, sums: np.ndarray) -> None:
         """Write the sums of the layers that had a gradient when they were copied."""
         if self._olds is None:
             return
-        table, gradients = self._made(), self._places
-        weights = self._bundle.addresses[WEIGHTS]
-        table.point(0, weights)
-        table.point(2, gradients)
-        there = ((gradients != 0) & (weights != 0)) | (table.counts == 0)
-        table.present(there.astype(np.int64))
+        table = self._made()
+        self._point(table, self._bundle.addresses[WEIGHTS], self._places)
         run(table, torch.get_num_threads(), team())
-        sums[np.array(self._bundle.which)[there]] = table.sums()[there]
+        self._left = self._state() if self._there is None else None
+        if self._there is not None:
+            sums[self._which[self._there]] = table.sums()[self._there]
+        elif len(sums) == len(self._which):
+            table.sums(sums)
+        else:
+            sums[self._which] = table.sums()
+
+    def _point(self, table: Table, weights: np.ndarray, gradients: np.ndarray) -> None:
+        moved = [(k, to) for k, to in ((0, weights), (2, gradients)) if to.tobytes() != self._pointed[k]]
+        for array, addresses in moved:
+            self._pointed[array] = addresses.tobytes()
+            table.point(array, addresses)
+        if moved and not (self._there is None and weights.all() and gradients.all()):
+            there = ((gradients != 0) & (weights != 0)) | (table.counts == 0)
+            self._there = None if there.all() else there
+            table.present(None if self._there is None else there.astype(np.int64))
 
     def forget(self) -> None:
         """Give the copy's memory back."""
-        self._olds = self._used = None
+        self._olds = self._used = self._left = None
 
     def _made(self) -> Table:
         if self._table is None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from thalweg.frameworks.torch.plan import Plan, Recipe
 from thalweg.watch.behaviour import Behaviour, behaviour
 from thalweg.watch.columns import Columns
 from thalweg.watch.effect import Moment, effect
@@ -33,7 +35,7 @@ class Formula:
     def __init__(self, target: Target, reader: Reader, columns: Columns) -> None:
         self._target, self._reader, self._columns = target, reader, columns
         plans = self._plans = target.plans()
-        self._recipes = [None if plan is None else plan.recipe for plan in plans]
+        self._recipes = _recipes_of(plans)
         self._known: list[Behaviour | None] = [None if plan is None else behaviour(plan.recipe.rule) for plan in plans]
         self._keys = [{} if plan is None else _rows(plan) for plan in plans]
         marks = np.array([known is not None and bool(known.accumulating) for known in self._known], bool)
@@ -78,7 +80,7 @@ class Formula:
         x_after: np.ndarray,
         step: int,
         late: int,
-        squares: np.ndarray,
+        squares: np.ndarray | None,
     ) -> dict[str, np.ndarray]:
         """What the formula says at one step.
 
@@ -90,12 +92,11 @@ class Formula:
             x_after: Its weights after it.
             step: The number of the step, for optimizers that do not count.
             late: How many steps there have been since.
-            squares: For each layer the sum of its squared gradients.
+            squares: For each layer the sum of its squared gradients; None where these are not clipped.
         """
         effective, epsilon, lost, stale = np.full((4, len(x)), np.nan)
         used = self._as_used(g, squares)
-        if self._target.optimizer is not None:  # else the last words of one that is gone
-            self._plans = self._target.plans()
+        self._keep_up()
         plans = self._plans
         for group, t, numbers, where in self._alike(step, late):
             plan = plans[group]
@@ -125,7 +126,15 @@ class Formula:
 
     def has_its_rules(self) -> bool:
         """Whether all groups still follow the rules that they followed when this began."""
-        return [None if plan is None else plan.recipe for plan in self._target.plans()] == self._recipes
+        return _recipes_of(self._target.plans()) == self._recipes
+
+    def _keep_up(self) -> None:
+        """Take the numbers that the rules have now."""
+        if self._target.optimizer is None:  # these are the last words of one that is gone
+            return
+        plans = self._target.plans()
+        if _recipes_of(plans) == self._recipes:  # else a flag was changed within the block
+            self._plans = plans
 
     def _alike(self, step: int, late: int) -> list[tuple[int, float, tuple[float, ...], Any]]:
         """Coordinates by group, step number and scalar states: those that one evaluation serves."""
@@ -150,18 +159,22 @@ class Formula:
         t = number(entry.get("step")) - late if recipe.counted else float(step)
         return (max(t, 1.0) if t == t else float(step), *(number(entry.get(key)) for key in recipe.scalar_keys))
 
-    def _as_used(self, g: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    def _as_used(self, g: np.ndarray, squares: np.ndarray | None) -> np.ndarray:
         """Gradients as Thalweg's frame hands them to the rule: clipped."""
         frame = self._target.frame
         if frame is None:
             return g
-        if frame.clip_norm is not None:
+        if frame.clip_norm is not None and squares is not None:
             g = g * min(1.0, frame.clip_norm / (float(np.sqrt(np.nansum(squares))) + NORM_OFFSET))
         return g if frame.clip_value is None else np.clip(g, -frame.clip_value, frame.clip_value)
 
     def _is_mended(self) -> bool:
         """Whether the frame makes up for rounding."""
         return self._target.frame is not None and self._target.frame.rounding != "nearest"
+
+
+def _recipes_of(plans: Sequence[Plan | None]) -> list[Recipe | None]:
+    return [None if plan is None else plan.recipe for plan in plans]
 
 
 def _moments_of(known: Behaviour | None, rows: dict[str, int]) -> tuple | None:
@@ -172,6 +185,6 @@ def _moments_of(known: Behaviour | None, rows: dict[str, int]) -> tuple | None:
     return first, known.first_sign, second, known.second_degree
 
 
-def _rows(plan: Any) -> dict[str, int]:
+def _rows(plan: Plan) -> dict[str, int]:
     """For each array state of a rule its array."""
     return {state: STATES + k for k, state in enumerate(plan.recipe.program.inputs[2:])}

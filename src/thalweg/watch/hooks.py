@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -19,14 +19,6 @@ from thalweg.frameworks.torch.observer import Observer, observe
 Base = torch.optim.Optimizer
 
 
-class Watching(Observer, Protocol):
-    """An observer who says in advance what it does not want to know."""
-
-    def passes(self) -> bool:
-        """Whether nothing is to be read of the step that begins."""
-        ...
-
-
 class Steps:
     """An optimizer's steps, told to an observer; what `__call__`-ed hooks have in common.
 
@@ -34,7 +26,7 @@ class Steps:
         observer: Who is told.
     """
 
-    def __init__(self, observer: Watching, optimizer: type) -> None:
+    def __init__(self, observer: Observer, optimizer: type) -> None:
         self.observer = observer
         self._may_nest = sum("step" in vars(each) for each in optimizer.__mro__ if each is not Base) > 1
         self._open = self._begun = False
@@ -47,9 +39,6 @@ class Steps:
         if not self._open:
             return None
         closure = closure_of(arguments, named)
-        if closure is None and self.observer.passes():
-            self._begun = True
-            return None
         if closure is None:
             self._begin()
             return None
@@ -59,11 +48,7 @@ class Steps:
         """After a step."""
         if self._begun and not (self._may_nest and _is_within_step(optimizer)):
             self._open = self._begun = False
-            if self.observer.passes():
-                self.observer.after(None)
-                return
-            with torch.no_grad():
-                self.observer.after(None)
+            self.observer.after(None)
 
     def _first(self, closure: Callable[[], Any]) -> Callable[[], Any]:
         def called() -> Any:
@@ -77,11 +62,10 @@ class Steps:
 
     def _begin(self) -> None:
         self._begun = True
-        with torch.no_grad():
-            self.observer.before()
+        self.observer.before()
 
 
-def follow(optimizer: Any, observer: Watching) -> Callable[[], None]:
+def follow(optimizer: Any, observer: Observer) -> Callable[[], None]:
     """Tell an observer of an optimizer's steps.
 
     Args:

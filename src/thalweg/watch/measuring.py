@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
+from thalweg.compile.measured import SUMS
 from thalweg.frameworks.torch.book import Book
 from thalweg.sweep.gather import Products
 from thalweg.watch import working
@@ -53,13 +54,15 @@ class Measuring:
         self._path = np.full((1, WINDOW + 1, self.reader.sample.length), np.nan)
         self._read_path = Reading(self.reader, ((WEIGHTS, 0),), self._path)
         self._wanted = self._in_burst = self._refers = self._unfit = False
+        self._zeros = np.zeros((self.columns.layers, len(SUMS)))
         self._next = step + 1  # at which something is to be read
 
     def is_current(self) -> bool:
         """Whether the optimizer has what it had; one of Thalweg's has just looked, and keeps its book if so."""
         if self._changes is not None:
-            measured = (self.step + 1) % self._every == 0
-            return self.target.is_current() and (not measured or self.blocks.has_its_rules())
+            every, next_one = self._every, self.step + 1
+            asked = self.blocks.slot == 0 if every == 1 else next_one % every == 0
+            return self.target.is_current() and (not asked or self.blocks.has_its_rules())
         book = self.target.book
         if book is self._book and book is not None:
             return True
@@ -81,10 +84,10 @@ class Measuring:
         if wanted:
             self._read(self.blocks.read_before)
             if self._changes is not None:
-                self._changes.before()
+                self._changes.before(every == 1 and self.blocks.are_weights_as_left)
         if every > 1:
             self._between(now)
-        return wanted
+        return wanted or self._refers
 
     def _between(self, now: int) -> None:
         """Read what is wanted of steps that are not measured."""
@@ -108,12 +111,12 @@ class Measuring:
             self._burst_start += -(-max(BURSTS, self._every) // self._every) * self._every
         if self._refers:
             self.blocks.read_after(self.blocks.slot)
-            self.blocks.refer(self.step)
+            self.blocks.refer(self.step, sums)
         if self._wanted:
             self._wanted = False
             self.blocks.read_after(self.blocks.slot)
             self._measured(self._changes.after() if self._changes is not None else sums)
-        self._next = self._after(self.step)
+        self._next = self.step + 1 if self._every == 1 else self._after(self.step)
 
     def _after(self, step: int) -> int:
         """The next step of which something is to be read."""
@@ -127,7 +130,7 @@ class Measuring:
     def _measured(self, sums: np.ndarray | None) -> None:
         blocks, unfit, found = self.blocks, None, False
         assert sums is not None
-        if not np.isfinite(sums).all():  # as with an absent gradient, too
+        if np.vdot(sums, self._zeros) != 0:  # NaN if one of them is not finite, as with an absent gradient, too
             unfit = np.zeros(len(sums))
             bad = np.flatnonzero(~np.isfinite(sums[:, 0]))
             unfit[bad] = [self._count_unfit(int(k), blocks.gradients) for k in bad]

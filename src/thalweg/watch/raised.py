@@ -9,18 +9,19 @@ import numpy as np
 from thalweg.watch.alarm import Alarm, Finding, Raised
 from thalweg.watch.alarms import ALARMS
 from thalweg.watch.history import History
+from thalweg.watch.working import AT_FIRST, block_length
 
 CHANGED = 2.0  # a number that grew or shrank by this factor is news
 QUIET = 32  # steps before an alarm may be repeated, twice as many after every repetition
 LAYERS = 4  # parts of which an alarm may tell without delay
 
-# Where every measurement is looked at by itself, these are looked for at each, the others at every fourth in turn.
+# These are looked for in every block of measurements, the others in every second one after the first few.
 PROMPT = ("nonfinite", "divergence", "spike")
-ALONE, AT_FIRST, TURNS = 16, 8, 4
+TURNS = 2
 
 
 def due(history: History) -> Sequence[Alarm]:
-    """The alarms whose turn it is: all of them at first, and where measurements come in blocks.
+    """The alarms whose turn it is at the end of a block; all of them at first.
 
     Example:
         >>> from thalweg.watch.subject import Subject
@@ -28,10 +29,10 @@ def due(history: History) -> Sequence[Alarm]:
         True
     """
     every = history.subject.every
-    number = history.last // every
-    if every < ALONE or number <= AT_FIRST:
+    blocks = history.last // (every * block_length(every))
+    if blocks <= AT_FIRST:
         return ALARMS
-    return [alarm for k, alarm in enumerate(ALARMS) if alarm.name in PROMPT or (number + k) % TURNS == 0]
+    return [alarm for k, alarm in enumerate(ALARMS) if alarm.name in PROMPT or (blocks + k) % TURNS == 0]
 
 
 def raised(history: History, so_far: Sequence[Raised], alarms: Sequence[Alarm] = ALARMS) -> list[Raised]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import is_
 from typing import Any
 
 import torch
@@ -90,7 +92,11 @@ class Target:
         if optimizer is None or optimizer.param_groups is not self.groups or optimizer.state is not self.state:
             return False
         flat = [x for group in self.groups for x in group["params"]]
-        return len(flat) == len(self.layers) and all(a is b.x for a, b in zip(flat, self.layers, strict=True))
+        return len(flat) == len(self._flat) and all(map(is_, flat, self._flat))
+
+    @functools.cached_property
+    def _flat(self) -> tuple[Tensor, ...]:
+        return tuple(layer.x for layer in self.layers)
 
 
 def number(value: Any) -> float:

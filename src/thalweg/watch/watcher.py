@@ -141,10 +141,6 @@ class Watcher:
             measuring.is_current()  # which finds everything
         return measuring.before()
 
-    def passes(self) -> bool:
-        """Whether nothing is to be read of the step that begins."""
-        return self._measuring.passes()
-
     def after(self, sums: np.ndarray | None) -> None:
         """The step has been taken."""
         self._measuring.after(sums)

@@ -7,10 +7,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
+FEWEST = 4  # measurements of a block: one alone costs nearly as much as four
+AT_FIRST = 4  # blocks of which everything is worked out and looked for; later some of it in every second one
 WINDOW = 32  # steps over which oscillation and heading look, and pairs of gradients are averaged
 SHORTEST = WINDOW // 2  # updates in a row, below which nothing is said of oscillation
 REFERENCE = 10  # the step with which the fall of an accumulating rule is compared
 COSINES = ("descent_cosine", "update_cosine", "gradient_cosine", "momentum_cosine")
+
+
+def block_length(every: int) -> int:
+    """How many measurements are worked out together.
+
+    Example:
+        >>> [block_length(every) for every in (1, 5, 64)]
+        [32, 7, 4]
+    """
+    return max(FEWEST, -(-WINDOW // every))
 
 
 @dataclass(frozen=True)

@@ -147,8 +147,7 @@ class Framed(torch.optim.Optimizer):
                 if stepped is None:
                     scheduled.put_back(before)
             if observer is not None and stepped is not None:
-                with torch.no_grad():
-                    observer.after(stepped.sums)
+                observer.after(stepped.sums)
         if stepped is not None:
             warn_if_lost(self, stepped.moved, stepped.lost)
         return loss

@@ -15,10 +15,11 @@ from thalweg.frameworks.torch.step import told_by_scaler
 
 
 class Observer(Protocol):
-    """What an optimizer calls in each step, without gradient recording and while no other thread steps it.
+    """What an optimizer calls in each step, while no other thread steps it.
 
-    An observer may read everything, and must change nothing. A step that torch rehearses (its checkpoints do, to have
-    the state made), and one within `make_fx` or a dispatch mode such as `FakeTensorMode`, is not told of.
+    An observer may read everything, must change nothing, and leaves nothing for autograd to record. A step that torch
+    rehearses (its checkpoints do, to have the state made), and one within `make_fx` or a dispatch mode such as
+    `FakeTensorMode`, is not told of.
     """
 
     def evaluated(self, loss: Any) -> None:

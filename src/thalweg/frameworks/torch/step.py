@@ -116,7 +116,7 @@ def step_model(optimizer: Any, plans: Sequence[Plan], observer: Observer | None 
             return None
         if frame.clip_norm is not None:
             _clip(work, frame.clip_norm, math.sqrt(sum(square for square, _ in parts)))
-    stepped = _step(optimizer, work, _wants_sums(observer))
+    stepped = _step(optimizer, work, observer is not None and observer.before())
     if scale is not None and stepped.sums is not None:
         stepped.sums[:] *= [scale ** name.count("g") for name, *_ in SUMS]  # once for each factor g
     return stepped
@@ -124,15 +124,7 @@ def step_model(optimizer: Any, plans: Sequence[Plan], observer: Observer | None 
 
 def _tell_skipped(observer: Observer | None) -> None:
     if observer is not None:
-        with torch.no_grad():
-            observer.skipped()
-
-
-def _wants_sums(observer: Observer | None) -> bool:
-    if observer is None:
-        return False
-    with torch.no_grad():
-        return observer.before()
+        observer.skipped()
 
 
 def prepare(optimizer: Any, plans: Sequence[Plan], with_scale: bool) -> Work:
