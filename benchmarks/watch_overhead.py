@@ -1,10 +1,10 @@
 """What watching costs: training steps with a watched optimizer against the same ones with nobody watching.
 
-    python benchmarks/watch_overhead.py [--pairs 40] [--json] [--models mlp,tiny,many] [--processor-time]
+    python benchmarks/watch_overhead.py [--pairs 40] [--models mlp,tiny,many] [--every 1,64] [--json FILE]
 
 Of each optimizer there are two trainings, alike but for the watcher, which take turns, a block of steps each. The ratio
 is taken block by block, so that the drift of a shared machine falls on both, and its median is printed with the
-quartiles. A block is as long as the distance of the measurements, so that each holds the same work. One thread.
+quartiles. A block is as long as two blocks of the watcher's own, so that each holds the same work. One thread.
 """
 
 from __future__ import annotations
@@ -16,14 +16,17 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 
 import thalweg.torch
 import thalweg.watch
+from thalweg.watch.raised import TURNS
+from thalweg.watch.working import AT_FIRST, block_length
 
-BATCH, BLOCK = 128, 64
+BATCH, LEAST = 128, 64
 MODELS: dict[str, tuple[str, Callable[[], torch.nn.Module], int]] = {
     "mlp": ("MLP 784-256-10", lambda: mlp(784, 256, 10), 784),
     "tiny": ("MLP 8-16-2", lambda: mlp(8, 16, 2), 8),
@@ -73,11 +76,12 @@ def seconds(step: Callable[[], object], steps: int, clock: Callable[[], float]) 
 def compared(model: str, optimizer: str, every: int, pairs: int, clock: Callable[[], float]) -> dict[str, Any]:
     """The row of one optimizer."""
     plain, watched = training(model, optimizer, None), training(model, optimizer, every)
+    block = max(LEAST, TURNS * every * block_length(every))
     for step in (plain, watched):
-        seconds(step, 2 * BLOCK, clock)
+        seconds(step, AT_FIRST * block, clock)
     ratios, base, more = [], [], []
     for _ in range(pairs):
-        before, with_watch, after = (seconds(step, BLOCK, clock) for step in (plain, watched, plain))
+        before, with_watch, after = (seconds(step, block, clock) for step in (plain, watched, plain))
         base.append((before + after) / 2)
         ratios.append(with_watch / base[-1])
         more.append(with_watch - base[-1])
@@ -88,8 +92,8 @@ def compared(model: str, optimizer: str, every: int, pairs: int, clock: Callable
         "every": every,
         "ratio": middle,
         "quartiles": [low, high],
-        "step_us": 1e6 * statistics.median(base) / BLOCK,
-        "watching_us": 1e6 * statistics.median(more) / BLOCK,
+        "step_us": 1e6 * statistics.median(base) / block,
+        "watching_us": 1e6 * statistics.median(more) / block,
     }
 
 
@@ -100,7 +104,7 @@ def main() -> None:
     parser.add_argument("--models", default="mlp")
     parser.add_argument("--optimizers", default=";".join(OPTIMIZERS))
     parser.add_argument("--every", default="1,64")
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--json", type=Path, help="also write a file")
     parser.add_argument("--processor-time", action="store_true", help="count what the thread runs, not what it waits")
     options = parser.parse_args()
     clock = time.thread_time if options.processor_time else time.perf_counter
@@ -112,9 +116,8 @@ def main() -> None:
         for every in options.every.split(",")
     ]
     if options.json:
-        about = {"torch": torch.__version__, "machine": platform.processor() or platform.machine()}
-        print(json.dumps({**about, "rows": rows}, indent=1))
-        return
+        about = {"torch": torch.__version__, "machine": platform.machine(), "pairs": options.pairs}
+        options.json.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n", encoding="utf-8")
     print(f"{'model':18} {'optimizer':24} {'every':>5} {'step':>9} {'watching':>10} {'ratio':>6}  quartiles")
     for row in rows:
         low, high = row["quartiles"]
