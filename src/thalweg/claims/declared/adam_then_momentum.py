@@ -10,11 +10,17 @@ from thalweg.claims.evidence import Evidence, Trained
 from thalweg.claims.measures import curve, finals, lost_in
 from thalweg.claims.table import Contrast, Panel, Picture
 from thalweg.claims.verdict import Decision
+from thalweg.lab.table import Comparison
 
 TRIALS = 16  # for two learning rates or for one: the same budget
 NONE = 0.003  # of accuracy
-# By problem: epochs, seconds of a run, chance.
-GROUNDS = {"mnist-mlp": (10, 1.2, 0.1), "fine-tune": (30, 2.3, 0.2), "sparse-logistic": (20, 1.6, 0.5)}
+FIRST = 8  # seeds of a first study, which was too short to decide: the others decide
+# By problem: epochs, seconds of a run, chance, all seeds.
+GROUNDS = {
+    "mnist-mlp": (10, 1.2, 0.1, 28),
+    "fine-tune": (30, 2.3, 0.2, 68),
+    "sparse-logistic": (20, 1.6, 0.5, 28),
+}
 
 
 def switch(problem: str) -> str:
@@ -29,11 +35,11 @@ STUDIES = {
         ("adam", "momentum", switch(problem)),
         epochs,
         seconds,
-        seeds=8,
+        seeds=seeds,
         tune=TRIALS,
         sampler="qmc",
     )
-    for problem, (epochs, seconds, _) in GROUNDS.items()
+    for problem, (epochs, seconds, _, seeds) in GROUNDS.items()
 }
 
 
@@ -43,8 +49,8 @@ def better_than_either(evidence: Evidence) -> list[Contrast]:
 
 
 def _better(evidence: Evidence, problem: str) -> Contrast:
-    table, chance = evidence.tables[STUDIES[problem].name], GROUNDS[problem][2]
-    ends = {one: finals(table, one, "tuned", lost=chance) for one in STUDIES[problem].optimizers}
+    table = evidence.tables[STUDIES[problem].name]
+    ends = {one: _ends(table, one, GROUNDS[problem][2]) for one in STUDIES[problem].optimizers}
     best = max(("adam", "momentum"), key=lambda one: statistics.fmean(ends[one].values()))
     return difference(
         problem,
@@ -55,6 +61,11 @@ def _better(evidence: Evidence, problem: str) -> Contrast:
         none=NONE,
         lost=(lost_in(table, switch(problem), "tuned"), lost_in(table, best, "tuned")),
     )
+
+
+def _ends(table: Comparison, rule: str, chance: float) -> dict[int, float]:
+    found = finals(table, rule, "tuned", lost=chance)
+    return {seed: value for seed, value in found.items() if seed >= FIRST}
 
 
 def picture(evidence: Evidence) -> Picture:
@@ -76,8 +87,8 @@ CLAIM = Claim(
     source="Keskar & Socher 2017",
     method=(
         "Adam for the first third of the epochs, then momentum, on three problems. Every contender has "
-        f"{TRIALS} trials for its learning rates, one or two; then eight fresh seeds, test accuracy. The opponent is "
-        "the better of Adam and momentum alone, so a strong one."
+        f"{TRIALS} trials for its learning rates, one or two; then 20 fresh seeds, 60 on fine-tune, test accuracy. The "
+        "opponent is the better of Adam and momentum alone, so a strong one."
     ),
     parts=(
         Part(
@@ -89,5 +100,9 @@ CLAIM = Claim(
     ),
     evidence=tuple(STUDIES.values()),
     picture=picture,
-    remarks=("The paper's networks are far larger, and train for hundreds of epochs.",),
+    remarks=(
+        "The paper's networks are far larger, and train for hundreds of epochs.",
+        "A first study of eight other seeds left this undecided: its interval was too wide on fine-tune. This one, "
+        "declared before it ran, has seeds of its own and else the same rule.",
+    ),
 )

@@ -22,12 +22,14 @@ GROUNDS = {
     "sparse-logistic": (10, (3.0, 0.8, 0.3), True, 0.5, 0.01, 0.84),
     "mnist-mlp": (5, (2.6, 0.6, 0.3), True, 0.1, 0.01, 0.88),
 }
+FIRST, SEEDS = 5, 30  # the seeds of a first study, which was too short to decide, and all: the others decide
 NEVER = 2.0  # times the whole training: what a run counts as that never reached the target
 
 
 def _study(problem: str, size: int) -> Trained:
     epochs, seconds, *_ = GROUNDS[problem]
-    return Trained(f"{problem}, {size}", problem, RULES, epochs, seconds[SIZES.index(size)], batch_size=size, tune=9)
+    cost = seconds[SIZES.index(size)]
+    return Trained(f"{problem}, {size}", problem, RULES, epochs, cost, batch_size=size, seeds=SEEDS, tune=9)
 
 
 STUDIES = {(problem, size): _study(problem, size) for problem in GROUNDS for size in SIZES}
@@ -35,7 +37,11 @@ STUDIES = {(problem, size): _study(problem, size) for problem in GROUNDS for siz
 
 def _ends(evidence: Evidence, problem: str, size: int, rule: str) -> dict[int, float]:
     table = evidence.tables[STUDIES[problem, size].name]
-    return finals(table, rule, "tuned", lost=GROUNDS[problem][3])
+    return _fresh(finals(table, rule, "tuned", lost=GROUNDS[problem][3]))
+
+
+def _fresh(values: dict[int, float]) -> dict[int, float]:
+    return {seed: value for seed, value in values.items() if seed >= FIRST}
 
 
 def right(evidence: Evidence) -> list[Contrast]:
@@ -64,7 +70,7 @@ def _until(evidence: Evidence, problem: str, size: int, rule: str, samples: bool
     _, _, maximize, _, _, target = GROUNDS[problem]
     epochs = table.runs[0]["epochs"]
     every = sum(epoch["steps"] for epoch in epochs)
-    found = steps_to(table, rule, "tuned", target=target, never=NEVER * every, maximize=maximize)
+    found = _fresh(steps_to(table, rule, "tuned", target=target, never=NEVER * every, maximize=maximize))
     return {seed: steps * (len(epochs) / every if samples else 1.0) for seed, steps in found.items()}
 
 
@@ -117,7 +123,7 @@ CLAIM = Claim(
     source="course notes, after Bengio 2012 and Masters & Luschi 2018",
     method=(
         "Four problems at batches of 4, 32 and 256, SGD and Adam, the learning rate tuned anew for every size on the "
-        "same budget, the same passes over the data; five seeds. Balance: against 4 by the steps until a target, which "
+        "same budget, the same passes over the data; 25 seeds. Balance: against 4 by the steps until a target, which "
         "follow one another, against 256 by the passes over the data. Right: 32 ends no worse, beyond a margin "
         "(.01 of accuracy, 5 % of a loss), than the better of the other two."
     ),
@@ -137,5 +143,9 @@ CLAIM = Claim(
     ),
     evidence=tuple(STUDIES.values()),
     picture=picture,
-    remarks=("Time is not compared: what a step of a larger batch costs depends on the machine.",),
+    remarks=(
+        "Time is not compared: what a step of a larger batch costs depends on the machine.",
+        "A first study of five other seeds left the second sentence undecided: its intervals were too wide on two "
+        "settings. This one, declared before it ran, has seeds of its own and else the same rule.",
+    ),
 )

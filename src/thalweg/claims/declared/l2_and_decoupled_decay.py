@@ -16,15 +16,16 @@ from thalweg.claims.verdict import Decision
 FEW = str(Path(__file__).parents[1] / "problems" / "few_digits.py")
 CHANCE = {"few digits": 0.1, "rare words": 0.5}  # accuracy of a run that diverged
 NONE = 0.003  # of accuracy
+FIRST = {"few digits": 10, "rare words": 5}  # seeds of a first study, too short to decide: the others decide
 TRIALS = 25  # of learning rate and decay together
 L2, DECOUPLED = "l2(adam)", "decoupled(adam)"
 TUNED = (
     Trained(
-        "few digits", FEW, (L2, DECOUPLED, "adam"), 40, 0.6, seeds=10, tune=TRIALS, hyper="lr,decay", sampler="qmc",
+        "few digits", FEW, (L2, DECOUPLED, "adam"), 40, 0.6, seeds=90, tune=TRIALS, hyper="lr,decay", sampler="qmc",
         ranges="lr=1e-4:0.1,decay=1e-5:10",
     ),
     Trained(
-        "rare words", "sparse-logistic", (L2, DECOUPLED, "adam"), 10, 0.8, seeds=5, tune=TRIALS, hyper="lr,decay",
+        "rare words", "sparse-logistic", (L2, DECOUPLED, "adam"), 10, 0.8, seeds=25, tune=TRIALS, hyper="lr,decay",
         sampler="qmc", ranges="lr=1e-4:0.1,decay=1e-5:10",
     ),
 )  # fmt: skip
@@ -40,16 +41,20 @@ MAP = Trained(
 )
 
 
+def _ends(evidence: Evidence, study: str, rule: str) -> dict[int, float]:
+    found = finals(evidence.tables[study], rule, "tuned", lost=CHANCE[study])
+    return {seed: value for seed, value in found.items() if seed >= FIRST[study]}
+
+
 def decoupled_is_better(evidence: Evidence) -> list[Contrast]:
     """Decoupled decay against L2, each tuned in rate and decay together."""
     found = []
     for study in TUNED:
         table = evidence.tables[study.name]
-        rows = [(one, finals(table, one, "tuned", lost=CHANCE[study.name])) for one in (DECOUPLED, L2)]
         found.append(
             difference(
                 study.name,
-                *[(f"{name}, tuned", ends) for name, ends in rows],
+                *[(f"{one}, tuned", _ends(evidence, study.name, one)) for one in (DECOUPLED, L2)],
                 measure="test accuracy",
                 more_is_better=True,
                 none=NONE,
@@ -64,11 +69,10 @@ def l2_does_nothing(evidence: Evidence) -> list[Contrast]:
     found = []
     for study in TUNED:
         table = evidence.tables[study.name]
-        rows = [(f"{one}, tuned", finals(table, one, "tuned", lost=CHANCE[study.name])) for one in ("adam", L2)]
         found.append(
             difference(
                 study.name,
-                *rows,
+                *[(f"{one}, tuned", _ends(evidence, study.name, one)) for one in ("adam", L2)],
                 measure="test accuracy",
                 more_is_better=True,
                 none=0.0,
@@ -127,5 +131,9 @@ CLAIM = Claim(
     ),
     evidence=(*TUNED, MAP),
     picture=picture,
-    remarks=("The paper's results are of residual networks on CIFAR-10, trained for up to 1,800 epochs.",),
+    remarks=(
+        "The paper's results are of residual networks on CIFAR-10, trained for up to 1,800 epochs.",
+        "A first study of 10 and 5 other seeds left the first sentence undecided: its interval was too wide on few "
+        "digits. This one, declared before it ran, has seeds of its own and else the same rule.",
+    ),
 )
