@@ -88,6 +88,14 @@ def test_a_problem_that_ends_python_is_refused(tmp_path: Path, part: str) -> Non
             tried(path)
 
 
+@pytest.mark.parametrize("part", ["model", "data", "loss"])
+def test_an_error_of_several_lines_stays_one_sentence(tmp_path: Path, part: str) -> None:
+    head = PARTS[part].splitlines()[0]
+    path = written(tmp_path, **{part: f"{head}\n    raise ValueError('sizes differ\\n  3 and 4')\n"})
+    with pytest.raises(InputError, match=r"fails \(ValueError: sizes differ\): mend [^\n]*$"):
+        look(path)
+
+
 @pytest.mark.parametrize(
     ("returned", "steps"),
     [

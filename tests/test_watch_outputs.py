@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from thalweg.errors import InputError
-from thalweg.watch.alarm import Alarm, Finding, Raised
+from thalweg.watch.alarm import SEVERAL, Alarm, Finding, Raised
 from thalweg.watch.history import Measured
 from thalweg.watch.outputs import JsonLines, Output, TensorBoard, Terminal, Tracked, opened
 from thalweg.watch.subject import Group, Part, Subject
@@ -78,6 +79,10 @@ def test_json_lines(tmp_path: Path) -> None:
     assert (raised[0]["alarm"], raised[0]["title"], raised[0]["number"]) == ("epsilon", "epsilon rules", 0.9)
     assert raised[0]["meaning"] == EPSILON.meaning and raised[0]["words"] == alarm(4).finding.words
     assert end == {"event": "end", "step": 8}
+    with closing(JsonLines(tmp_path / "several")) as output:
+        output.begin(SUBJECT)
+        output.raised(Raised(4, "epsilon", Finding(SEVERAL, 2.0, "Two of them.", layers=LAYERS[:2])))
+    assert lines(tmp_path / "several")[1]["layers"] == list(LAYERS[:2]) and raised[0]["layers"] == []
 
 
 def test_json_lines_are_there_at_once(tmp_path: Path) -> None:

@@ -19,6 +19,17 @@ class FormulaError(InputError):
     """A rule's formula breaks a promise of the formula language, for instance by branching on a symbol."""
 
 
+def in_short(error: BaseException) -> str:
+    r"""Somebody else's error within a sentence of ours: its type, and the first line of what it says.
+
+    Example:
+        >>> in_short(RuntimeError("shapes differ\n  (3,) and (4,)")), in_short(KeyError())
+        ('RuntimeError: shapes differ', 'KeyError')
+    """
+    said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
 def did_you_mean(name: str, known: list[str]) -> str:
     """The end of a sentence about an unknown name: a near match when there is one, and the known names.
 

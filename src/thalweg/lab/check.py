@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from thalweg.errors import InputError
+from thalweg.errors import InputError, in_short
 from thalweg.lab.batches import Pass, length, size
 from thalweg.lab.identity import identity
 from thalweg.lab.problem import Data, Problem
@@ -85,4 +85,4 @@ def tried(what: str, function: Callable[[], Any]) -> Any:
     except InputError:
         raise
     except (Exception, SystemExit) as error:
-        raise InputError(f"{what} fails ({type(error).__name__}: {error}): mend the problem and call again") from error
+        raise InputError(f"{what} fails ({in_short(error)}): mend the problem and call again") from error

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from thalweg.errors import InputError, did_you_mean
+from thalweg.errors import InputError, did_you_mean, in_short
 from thalweg.formula import Rule
 from thalweg.lab import neighbours
 from thalweg.lab.own import from_module
@@ -139,7 +139,7 @@ def _executed(name: str, file: Path, content: bytes) -> ModuleType:
         raise
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise InputError(f"'{file}' cannot be loaded ({type(error).__name__}: {error}): mend the file") from error
+        raise InputError(f"'{file}' cannot be loaded ({in_short(error)}): mend the file") from error
     return module
 
 

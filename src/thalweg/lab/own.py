@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from thalweg.errors import InputError
+from thalweg.errors import InputError, in_short
 from thalweg.lab.grammar import parse_optimizers
 from thalweg.lab.problem import CLASSICS, Data, Problem
 
@@ -134,7 +134,5 @@ def _load(name: str, data: Callable[[int], Any], source: str | None, seed: int) 
     except InputError:
         raise
     except (Exception, SystemExit) as error:
-        raise InputError(
-            f"data({seed}) of '{name}' fails ({type(error).__name__}: {error}): mend it and call again"
-        ) from error
+        raise InputError(f"data({seed}) of '{name}' fails ({in_short(error)}): mend it and call again") from error
     return parts_of(given)

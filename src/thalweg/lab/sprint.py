@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
 
-from thalweg.errors import InputError
+from thalweg.errors import InputError, in_short
 from thalweg.frameworks.torch import Optimizer
 from thalweg.lab.batches import Pass, data_order, held_out, length, plain, steps
 from thalweg.lab.problem import Problem
@@ -109,7 +109,7 @@ def copied(model: torch.nn.Module) -> torch.nn.Module:
         model = copy.deepcopy(model)
     except Exception as error:
         raise InputError(
-            f"expected a model that can be copied, got {type(error).__name__}: {error}; "
+            f"expected a model that can be copied, got {in_short(error)}; "
             "give one whose tensors are parameters and buffers, as it is before training"
         ) from error
     model.zero_grad()
@@ -187,7 +187,7 @@ def check_some_trained(sprints: Collection[Sprint]) -> None:
     if all(sprint.error for sprint in sprints):
         error = next(sprint.error for sprint in sprints)
         raise InputError(
-            f"training fails at every rate ({type(error).__name__}: {error}): mend the model, the loss or the data"
+            f"training fails at every rate ({in_short(error)}): mend the model, the loss or the data"
         ) from error
 
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from thalweg.errors import InputError, did_you_mean
+from thalweg.errors import InputError, did_you_mean, in_short
 from thalweg.lab.sinks.sink import Sink
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class _Guarded(Sink):
         except Exception as error:
             self._works = False
             print(
-                f"thalweg: the sink '{self._name}' failed ({type(error).__name__}: {error}) and is told no more; the "
+                f"thalweg: the sink '{self._name}' failed ({in_short(error)}) and is told no more; the "
                 "study goes on, and the store has everything",
                 file=sys.stderr,
             )

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
+from thalweg.errors import in_short
 from thalweg.watch.alarm import Raised
 from thalweg.watch.history import Measured
 from thalweg.watch.outputs.output import Output
@@ -49,7 +50,7 @@ class Guarded(Output):
             tell()
         except Exception as error:
             self._works = False
-            _warn(f"the output '{self.name}' failed ({type(error).__name__}: {error}) and is told no more")
+            _warn(f"the output '{self.name}' failed ({in_short(error)}) and is told no more")
             with suppress(Exception):
                 self.output.close()
 

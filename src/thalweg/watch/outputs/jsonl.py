@@ -80,7 +80,7 @@ class JsonLines:
     def raised(self, raised: Raised) -> None:
         """Write an alarm."""
         words, finding = words_of(raised), raised.finding
-        found = {"part": finding.part, "number": finding.number, "words": words.found}
+        found = {"part": finding.part, "layers": finding.layers, "number": finding.number, "words": words.found}
         declared = {"meaning": words.meaning, "advice": words.advice}
         self._write("raised", {"step": raised.step, "alarm": raised.alarm, "title": words.title, **found, **declared})
 
