@@ -38,6 +38,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(f"left out: {within / 60:.0f} minutes were over; `pytest -m slow` runs the slow tests alone")
 
 
+@pytest.fixture(autouse=True)
+def nobody_gives_up(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A watcher's own mistakes end a test, though they end no training."""
+    if "watch" in request.module.__name__:
+        from thalweg.watch.watcher import Watcher
+
+        def give_up(self: Watcher, error: Exception) -> None:
+            raise error
+
+        monkeypatch.setattr(Watcher, "_give_up", give_up)
+        monkeypatch.setattr(Watcher, "_say_of", give_up)
+
+
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """Threads of other processes' making slow small operations down twentyfold."""

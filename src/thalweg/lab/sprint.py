@@ -184,8 +184,9 @@ def check_some_trained(sprints: Collection[Sprint]) -> None:
     Raises:
         InputError: If so.
     """
-    if all(sprint.error for sprint in sprints):
-        error = next(sprint.error for sprint in sprints)
+    errors = [sprint.error for sprint in sprints if sprint.error is not None]
+    if errors and len(errors) == len(sprints):
+        error = errors[0]
         raise InputError(
             f"training fails at every rate ({in_short(error)}): mend the model, the loss or the data"
         ) from error

@@ -11,13 +11,14 @@ import numpy as np
 
 from thalweg.watch import working
 from thalweg.watch.columns import Columns
-from thalweg.watch.formula import Formula
+from thalweg.watch.formula import Formula, Read
 from thalweg.watch.raw import Raw
 from thalweg.watch.reading import Reader, Reading
 from thalweg.watch.sources import GRADIENT, STATES, WEIGHTS, Wanted
 from thalweg.watch.target import Target
 from thalweg.watch.working import AT_FIRST, WINDOW
 
+TINY = 1e-34  # a sum of squares below which single ones may have become zero in float32
 ALONE = 16  # from this distance on each measurement ends a window of its own
 
 Values = dict[str, np.ndarray]
@@ -82,9 +83,9 @@ class Blocks:
         return slot > 0 and np.array_equal(raw["x"][slot], raw["x after"][slot - 1])
 
     @property
-    def accumulates(self) -> bool:
-        """Whether some rule sums squared gradients for ever."""
-        return self._formula.accumulates
+    def wants_reference(self) -> bool:
+        """Whether some rule sums squared gradients for ever, and what its fall is compared with is not known yet."""
+        return self._formula.accumulates and self._reference is None
 
     def has_its_rules(self) -> bool:
         """Whether all groups follow the rules that they followed when this began: flags may have been changed."""
@@ -106,9 +107,15 @@ class Blocks:
         self.steps.append(step)
         self.slot += 1
 
-    def refer(self, step: int, sums: np.ndarray | None) -> None:
-        """Take the reading in `slot`, and the step's sums, as what a fall is compared with, and as no measurement."""
-        self._reference = self._worked(self.slot, step, 0, sums)["effective_lr"]
+    def refer(self, step: int, sums: np.ndarray | None, lr: list[float]) -> None:
+        """Take the reading in `slot`, with the step's sums and rates, as what a fall is compared with."""
+        self._reference = self._by_itself(self._worked(self.slot, step, 0, sums, lr), lr)
+
+    def forget_past(self) -> None:
+        """The reading of the step before the next one, if there was one, is of an earlier step."""
+        if not self._successive:
+            for name in ("x past", "g past"):
+                self.raw[name][self.slot] = np.nan
 
     # -- worked out --
 
@@ -143,25 +150,25 @@ class Blocks:
         return self._effects | {"oscillation": self.oscillation}
 
     def _formula_says(self, count: int, step: int) -> Values:
-        effects = self._worked(count - 1, self.steps[-1], step - self.steps[-1], self._sums[-1])
+        effects = self._worked(count - 1, self.steps[-1], step - self.steps[-1], self._sums[-1], self._lr[-1])
         fall = np.full(self._columns.parts, np.nan)
-        if self._formula.accumulates:
-            if self._reference is None:
-                slot = min(count, working.REFERENCE) - 1 if self._successive else count - 1
-                late = step - self.steps[slot]
-                self._reference = self._worked(slot, self.steps[slot], late, self._sums[slot])["effective_lr"]
-            since = working.over(effects["effective_lr"], self._reference)
+        if self._reference is not None:
+            since = working.over(self._by_itself(effects, self._lr[-1]), self._reference)
             fall = np.where(self._formula.accumulating_parts, since, np.nan)
         return effects | {"fall": fall}
 
-    def _worked(self, slot: int, step: int, late: int, sums: np.ndarray | None) -> Values:
+    def _by_itself(self, effects: Values, lr: list[float]) -> np.ndarray:
+        """The effective learning rate, over the one that a schedule may move."""
+        return working.over(effects["effective_lr"], np.array(lr)[self._group_of_part])
+
+    def _worked(self, slot: int, step: int, late: int, sums: np.ndarray | None, lr: list[float]) -> Values:
         """What the formula says at a measurement of the block; the states before it are those behind the one before."""
         raw = self.raw
         before = raw.before(slot)
         if self._successive:
             before = raw.after(slot - 1) if slot else np.full_like(before, np.nan)
-        arrays = raw["x"][slot], raw["g"][slot], before, raw.after(slot), raw["x after"][slot]
-        return self._formula.figures(*arrays, step, late, None if sums is None else sums[:, 0])
+        read = Read(raw["x"][slot], raw["g"][slot], before, raw.after(slot), raw["x after"][slot])
+        return self._formula.figures(read, step, late, None if sums is None else sums[:, 0], lr)
 
     def _block(self, count: int) -> tuple[working.Block, np.ndarray]:
         """The block's sums, and those of the lags if it is of successive steps."""
@@ -180,16 +187,21 @@ class Blocks:
         names = tuple(pairs)
         found[names.index("fg")] *= formula.sign
         found[names.index("zero")][np.isnan(found[names.index("gg")])] = np.nan
-        every = np.array(self._sums).transpose(2, 0, 1), self._unfit[None, :count], found * columns.weight
+        sampled, sums = found * columns.weight, np.array(self._sums).transpose(2, 0, 1)
+        for name, total in (("gg", sums[0]), ("uu", sums[2])):
+            _put_right(total, sampled[names.index(name)])
+        every = sums, self._unfit[None, :count], sampled
         pooled = columns.pooled(
-            np.concatenate([*(part.reshape(-1, columns.layers) for part in every), lagged * columns.weight])
+            np.concatenate(
+                [*(part.reshape(len(part) * count, columns.layers) for part in every), lagged * columns.weight]
+            )
         )
         by_name = pooled[: (5 + len(names)) * count].reshape(-1, count, columns.parts)
         block = working.Block(
             sums=by_name[:4],
             nonfinite=by_name[4],
             lr=np.array(self._lr)[:, self._group_of_part],
-            count=columns.count,
+            count=columns.counted(found[[names.index(name) for name in ("ff", "v", "zero")]]),
             products=dict(zip(names, by_name[5:], strict=True)),
         )
         return block, pooled[len(by_name) * count :]
@@ -222,3 +234,12 @@ class Blocks:
             return np.full(self._columns.parts, np.nan)
         a, b = np.diff(np.array(self._places), axis=0)
         return working.cosine(*self._columns.sums(np.array([a * b, a * a, b * b])))
+
+
+def _put_right(sums: np.ndarray, sampled: np.ndarray) -> None:
+    """Where squares have left the range of float32, take what the sample says, which is read in float64."""
+    least, most = np.fmin.reduce(sums, axis=None, initial=1.0), np.fmax.reduce(sums, axis=None, initial=1.0)
+    if least >= TINY and most < np.inf:
+        return
+    wrong = np.isfinite(sampled) & ((sums == np.inf) | ((sums < TINY) & (sampled > 2 * sums)))
+    sums[wrong] = sampled[wrong]

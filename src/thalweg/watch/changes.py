@@ -117,7 +117,7 @@ class Copied:
 
     @torch.no_grad()
     def _copy(self) -> None:
-        xs = [x.detach() for x in self._bundle.xs]
+        xs, self._left = [x.detach() for x in self._bundle.xs], None
         if self._olds is None or any(a.shape != b.shape for a, b in zip(xs, self._olds, strict=True)):
             self._olds = [torch.empty_like(x) for x in xs]
             if self._table is not None:
@@ -138,6 +138,7 @@ class Copied:
             table.sums(sums)
         else:
             sums[self._which] = table.sums()
+        self._used = None
 
     def _point(self, table: Table, weights: np.ndarray, gradients: np.ndarray) -> None:
         moved = [(k, to) for k, to in ((0, weights), (2, gradients)) if to.tobytes() != self._pointed[k]]

@@ -31,7 +31,8 @@ class Columns:
         self.weight = sample.sizes / np.maximum(sample.counts, 1)
         self.layer_of = np.repeat(np.arange(self.layers), sample.counts)
         self._present, self._first = np.unique(self.group, return_index=True)
-        self.count = self.pooled(np.where(sample.sizes > 0, sample.sizes, np.nan))
+        self._sizes = np.where(sample.sizes > 0, sample.sizes, np.nan)
+        self.count = self.pooled(self._sizes)
 
     @property
     def parts(self) -> int:
@@ -53,6 +54,11 @@ class Columns:
         else:
             result[..., self.layers :] = total
         return result
+
+    def counted(self, by_layer: np.ndarray) -> np.ndarray:
+        """How many coordinates the layers have of which a number is known, for every part."""
+        unknown = np.isnan(by_layer)
+        return self.pooled(np.where(unknown, np.nan, self._sizes)) if unknown.any() else self.count
 
     def spread(self, by_layer: np.ndarray) -> np.ndarray:
         """From sums over each layer's sample to sums over all coordinates that it stands for, of all parts."""

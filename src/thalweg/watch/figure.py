@@ -56,8 +56,8 @@ FIGURES: tuple[Figure, ...] = (
     Figure(
         "fall",
         "fall of an accumulating step",
-        "Effective learning rate over what it was early in training, where a rule sums squared gradients for ever "
-        "(AdaGrad); 0.1 means fallen by ten.",
+        "Effective learning rate over what it was at the tenth step, where a rule sums squared gradients for ever "
+        "(AdaGrad), without what a schedule made of lr since; 0.1 means fallen by ten.",
         "log",
         True,
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,24 @@ from thalweg.watch.sources import STATES
 from thalweg.watch.target import Target, number
 
 NORM_OFFSET = 1e-6  # as thalweg.frameworks.torch.step adds it to the norm that it divides by
+
+
+class Read(NamedTuple):
+    """The sample at a step, float64.
+
+    Attributes:
+        x: Its weights before the step.
+        g: Its gradients.
+        before: Its array states before the step, of shape (states, coordinates).
+        after: Its array states behind it.
+        x_after: Its weights behind it.
+    """
+
+    x: np.ndarray
+    g: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+    x_after: np.ndarray
 
 
 class Formula:
@@ -34,7 +52,8 @@ class Formula:
 
     def __init__(self, target: Target, reader: Reader, columns: Columns) -> None:
         self._target, self._reader, self._columns = target, reader, columns
-        plans = self._plans = target.plans()
+        plans, self._rates = target.plans(), target.learning_rates()
+        self._plans = plans
         self._recipes = _recipes_of(plans)
         self._known: list[Behaviour | None] = [None if plan is None else behaviour(plan.recipe.rule) for plan in plans]
         self._keys = [{} if plan is None else _rows(plan) for plan in plans]
@@ -72,32 +91,22 @@ class Formula:
                 raw["second"][:count, where] = state if known.second_degree == 2 else state * state
 
     def figures(
-        self,
-        x: np.ndarray,
-        g: np.ndarray,
-        before: np.ndarray,
-        after: np.ndarray,
-        x_after: np.ndarray,
-        step: int,
-        late: int,
-        squares: np.ndarray | None,
+        self, read: Read, step: int, late: int, squares: np.ndarray | None, lr: Sequence[float]
     ) -> dict[str, np.ndarray]:
         """What the formula says at one step.
 
         Args:
-            x: The sample's weights before it.
-            g: Its gradients.
-            before: Its array states before it, of shape (states, coordinates).
-            after: Its array states after it.
-            x_after: Its weights after it.
+            read: What was read of the sample.
             step: The number of the step, for optimizers that do not count.
             late: How many steps there have been since.
             squares: For each layer the sum of its squared gradients; None where these are not clipped.
+            lr: For each group the learning rate that it had; a schedule may have moved it since.
         """
+        x, g, before, after, x_after = read
         effective, epsilon, lost, stale = np.full((4, len(x)), np.nan)
         used = self._as_used(g, squares)
         self._keep_up()
-        plans = self._plans
+        plans, now = self._plans, self._rates
         for group, t, numbers, where in self._alike(step, late):
             plan = plans[group]
             if plan is None:
@@ -106,6 +115,8 @@ class Formula:
                 continue
             rows = {s: row - STATES for s, row in self._keys[group].items()}
             hyper = {name: number(value) for name, value in plan.hyper.items()}
+            if hyper.get("lr") == now[group]:
+                hyper["lr"] = lr[group]
             earlier, later = ({s: values[row][where] for s, row in rows.items()} for values in (before, after))
             names = dict(zip(plan.recipe.program.scalar_state, numbers, strict=True))
             seen = x[where], used[where], earlier, later, x_after[where]
@@ -134,7 +145,7 @@ class Formula:
             return
         plans = self._target.plans()
         if _recipes_of(plans) == self._recipes:  # else a flag was changed within the block
-            self._plans = plans
+            self._plans, self._rates = plans, self._target.learning_rates()
 
     def _alike(self, step: int, late: int) -> list[tuple[int, float, tuple[float, ...], Any]]:
         """Coordinates by group, step number and scalar states: those that one evaluation serves."""

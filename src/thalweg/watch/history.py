@@ -35,11 +35,12 @@ class History:
 
     Attributes:
         subject: Who is measured.
+        begun: The step that was the last one before watching began, or began anew with other parameters.
         losses: Every loss that was told lately, as (step, loss), also of steps between measurements.
     """
 
     def __init__(self, subject: Subject, most: int = MOST) -> None:
-        self.subject = subject
+        self.subject, self.begun = subject, 0
         self.losses: list[tuple[int, float]] = []
         self._most = most
         self._count = 0

@@ -5,12 +5,14 @@ A hook holds the watch, and the watch holds the optimizer by a weak reference on
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 import torch
+from torch._compile import _disable_dynamo
 
 from thalweg.frameworks.torch.framed import Framed
 from thalweg.frameworks.torch.memory import overseen
@@ -24,16 +26,34 @@ class Steps:
 
     Attributes:
         observer: Who is told.
+        is_ended: Whether nobody is to be told any more.
     """
 
     def __init__(self, observer: Observer, optimizer: type) -> None:
         self.observer = observer
         self._may_nest = sum("step" in vars(each) for each in optimizer.__mro__ if each is not Base) > 1
-        self._open = self._begun = False
+        self._open = self._begun = self.is_ended = False
+        self._handles: tuple[Any, ...] = ()
+
+    def hook(self, optimizer: Any) -> None:
+        """Be called around its steps from now on."""
+        self._handles = (
+            optimizer.register_step_pre_hook(self.enter),
+            optimizer.register_step_post_hook(self.leave),
+        )
+
+    def end(self) -> None:
+        """Be called no more; torch goes through its hooks within a step, and none may go then."""
+        self.is_ended = True
+        if not self._open:
+            for handle in self._handles:
+                handle.remove()
 
     def enter(self, optimizer: Any, arguments: tuple, named: dict[str, Any]) -> tuple[tuple, dict[str, Any]] | None:
         """Before a step; where that has a closure, which makes the gradients, after its first call."""
-        if self._may_nest and _is_within_step(optimizer):
+        if torch.compiler.is_compiling():
+            return _enter_uncompiled(self, optimizer, arguments, named)
+        if self.is_ended or (self._may_nest and _is_within_step(optimizer)):
             return None
         self._open, self._begun = not overseen(), False
         if not self._open:
@@ -46,13 +66,19 @@ class Steps:
 
     def leave(self, optimizer: Any, arguments: tuple, named: dict[str, Any]) -> None:
         """After a step."""
-        if self._begun and not (self._may_nest and _is_within_step(optimizer)):
-            self._open = self._begun = False
+        if torch.compiler.is_compiling():
+            _leave_uncompiled(self, optimizer, arguments, named)
+        elif self._begun and not (self._may_nest and _is_within_step(optimizer)):
+            self._begun = False
             self.observer.after(None)
+            self._open = False
+            if self.is_ended:  # within this step, in which torch is still going through the hooks behind it
+                self._handles[0].remove()
 
-    def _first(self, closure: Callable[[], Any]) -> Callable[[], Any]:
-        def called() -> Any:
-            loss = closure()
+    def _first(self, closure: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(closure)
+        def called(*arguments: Any, **named: Any) -> Any:
+            loss = closure(*arguments, **named)
             if self._open and not self._begun:
                 self.observer.evaluated(loss)
                 self._begin()
@@ -63,6 +89,11 @@ class Steps:
     def _begin(self) -> None:
         self._begun = True
         self.observer.before()
+
+
+# What torch's compiler cannot trace it leaves out of its graph, and goes on behind it.
+_enter_uncompiled = _disable_dynamo(Steps.enter)
+_leave_uncompiled = _disable_dynamo(Steps.leave)
 
 
 def follow(optimizer: Any, observer: Observer) -> Callable[[], None]:
@@ -81,13 +112,8 @@ def follow(optimizer: Any, observer: Observer) -> Callable[[], None]:
     if isinstance(optimizer, Framed):
         return observe(optimizer, observer)
     steps = Steps(observer, type(optimizer))
-    handles = optimizer.register_step_pre_hook(steps.enter), optimizer.register_step_post_hook(steps.leave)
-
-    def end_hooks() -> None:
-        for handle in handles:
-            handle.remove()
-
-    return end_hooks
+    steps.hook(optimizer)
+    return steps.end
 
 
 def closure_of(arguments: tuple, named: dict[str, Any]) -> Callable[[], Any] | None:
@@ -108,7 +134,8 @@ def is_followed(optimizer: Any) -> bool:
     if isinstance(optimizer, Framed):
         return optimizer._observer is not None
     hooks = optimizer._optimizer_step_pre_hooks.values()
-    return any(isinstance(getattr(hook, "__self__", None), Steps) for hook in hooks)
+    owners = (getattr(hook, "__self__", None) for hook in hooks)
+    return any(isinstance(owner, Steps) and not owner.is_ended for owner in owners)
 
 
 def _is_within_step(optimizer: Any) -> bool:

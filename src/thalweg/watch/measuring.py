@@ -85,6 +85,7 @@ class Measuring:
             self._read(self.blocks.read_before)
             if self._changes is not None:
                 self._changes.before(every == 1 and self.blocks.are_weights_as_left)
+        self._refers = self.blocks.wants_reference and now - self._begun >= REFERENCE
         if every > 1:
             self._between(now)
         return wanted or self._refers
@@ -92,13 +93,14 @@ class Measuring:
     def _between(self, now: int) -> None:
         """Read what is wanted of steps that are not measured."""
         blocks = self.blocks
-        self._refers = now - self._begun == REFERENCE and not self._wanted and blocks.accumulates
         if (now + 1) % self._every == 0:
             self._read(blocks.read_past)
-        if self._refers:
+        if self._refers and not self._wanted:
             self._read(blocks.read_before)
         self._in_burst = 0 <= now - self._burst_start <= WINDOW
         if self._in_burst:
+            if now == self._burst_start:
+                self._path.fill(np.nan)
             self._read_path(now - self._burst_start)
 
     def after(self, sums: np.ndarray | None) -> None:
@@ -109,22 +111,28 @@ class Measuring:
         if self._in_burst and self.step - self._burst_start == WINDOW:
             self.blocks.oscillation = oscillation(self._path[0], self.columns)
             self._burst_start += -(-max(BURSTS, self._every) // self._every) * self._every
-        if self._refers:
+        if self._wanted or self._refers:
             self.blocks.read_after(self.blocks.slot)
-            self.blocks.refer(self.step, sums)
+        if self._wanted and self._changes is not None:
+            sums = self._changes.after()
+        if self._refers:
+            self.blocks.refer(self.step, sums, self.target.learning_rates())
         if self._wanted:
             self._wanted = False
-            self.blocks.read_after(self.blocks.slot)
-            self._measured(self._changes.after() if self._changes is not None else sums)
+            self._measured(sums)
+        for source in self.reader.sources:
+            source.let_go()
         self._next = self.step + 1 if self._every == 1 else self._after(self.step)
 
     def _after(self, step: int) -> int:
         """The next step of which something is to be read."""
-        following, reference = step + 1, self._begun + REFERENCE
+        following = step + 1
         measured = -(-following // self._every) * self._every
         wanted = measured if measured == following else measured - 1  # the step before a measured one is read, too
-        if following <= reference:
-            wanted = min(wanted, reference)
+        if self.blocks.wants_reference:
+            wanted = min(wanted, max(following, self._begun + REFERENCE))
+        if following > self._burst_start + WINDOW:  # it was missed
+            self._burst_start = following
         return min(wanted, max(self._burst_start, following))
 
     def _measured(self, sums: np.ndarray | None) -> None:
@@ -148,6 +156,15 @@ class Measuring:
         lr = np.array(self.target.learning_rates())
         values = {"lr": np.concatenate([lr[self.columns.group], lr]), "nonfinite": self.columns.pooled(unfit)}
         self._done([self.step], {name: numbers[None] for name, numbers in values.items()})
+        self._resume()
+
+    def _resume(self) -> None:
+        """After a step that was left out: what has to be read in a row begins anew."""
+        if 0 <= self.step - self._burst_start <= WINDOW:
+            self._burst_start = self.step + 1
+        self._in_burst = self._wanted = self._refers = False
+        self.blocks.forget_past()
+        self._next = self.step + 1
 
     def work_out(self) -> None:
         """Work out what has been read, and hand it over."""

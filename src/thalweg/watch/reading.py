@@ -150,12 +150,14 @@ class Reading:
 
 @torch.no_grad()
 def picked(tensor: Tensor, places: np.ndarray, size: int) -> np.ndarray | None:
-    """Elements of a tensor by their index, as float64; None if it is of another size.
+    """Elements of a tensor by their index, as float64; None if it is of another size, or none are there.
 
     Example:
         >>> picked(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), np.array([0, 3]), 4)
         array([1., 4.])
     """
+    if tensor.is_meta or tensor.is_quantized:
+        return None
     if tensor.layout == torch.sparse_coo:
         return _picked_sparse(tensor, places, size)
     if tensor.layout != torch.strided:

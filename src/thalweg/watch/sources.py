@@ -64,6 +64,9 @@ class Booked:
     def locate(self, state: Any, arrays: Sequence[int]) -> None:
         """Nothing is to be done: the optimizer has done it."""
 
+    def let_go(self) -> None:
+        """Nothing is held."""
+
 
 class Bundle:
     """Layers in plain memory whose weights have one type and whose states have the same keys.
@@ -86,7 +89,7 @@ class Bundle:
         self._in_order = [False] * arrays
         self._held: list[list[Any]] = [[] for _ in range(arrays)]  # so that the memory stays theirs
         self.strange: dict[int, list[tuple[int, Tensor]]] = {}
-        self._values: list[Any] = []
+        self._values: list[Any] | None = None
         self._entries: list[dict] = []
 
     @property
@@ -101,6 +104,10 @@ class Bundle:
     def job(self, wanted: Wanted, result: np.ndarray) -> Callable[[], None]:
         """What reads arrays of these layers into a result, once they have been located."""
         return self._gather.job([pair for pair in wanted if pair[0] < len(self._types)], result)
+
+    def let_go(self) -> None:
+        """Keep no gradient alive until the next reading."""
+        self._held[GRADIENT] = []
 
     def locate(self, state: Any, arrays: Sequence[int]) -> None:
         """Find out where the first elements of arrays are now."""
@@ -129,7 +136,8 @@ class Bundle:
         if array == GRADIENT:
             return list(map(GRAD, self.xs))
         values = list(dict.values(state))
-        if len(values) != len(self._values) or not all(map(is_, values, self._values)):
+        known = self._values
+        if known is None or len(values) != len(known) or not all(map(is_, values, known)):
             self._values, self._entries = values, [dict.get(state, x) or {} for x in self.xs]
         key = self._keys[array - STATES]
         try:

@@ -6,14 +6,14 @@ import functools
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import is_
+from operator import attrgetter, is_
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from thalweg.errors import InputError
-from thalweg.frameworks.torch.book import Book
+from thalweg.frameworks.torch.book import Book, lengths_of
 from thalweg.frameworks.torch.frame import Frame
 from thalweg.frameworks.torch.framed import Framed
 from thalweg.frameworks.torch.observer import inverse_scale
@@ -22,6 +22,7 @@ from thalweg.watch.sources import STATES, Layer
 from thalweg.watch.subject import Group, Part
 
 NAMES = "param_names"
+DTYPE, SHAPE, STRIDE = attrgetter("dtype"), attrgetter("shape"), Tensor.stride
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,8 @@ class Target:
         groups: Its parameter groups.
         layers: Its parameters.
         frame: The frame of one of Thalweg's, which add up in their sweep; None for all others.
+        lengths: How many parameters each group had when this was made.
+        forms: What kind of memory they had: `x.data = ...` may give them another.
     """
 
     reference: weakref.ReferenceType
@@ -41,6 +44,8 @@ class Target:
     groups: list[dict[str, Any]]
     layers: tuple[Layer, ...]
     frame: Frame | None
+    lengths: list[int]
+    forms: list[Any]
 
     @property
     def sums_itself(self) -> bool:
@@ -54,8 +59,8 @@ class Target:
 
     @property
     def may_write_gradients(self) -> bool:
-        """Whether a step may leave something else in the gradients, as torch's own do not."""
-        return class_in_torch(type(self.optimizer)) is None
+        """Whether a step may leave something else in the gradients, as torch's own do not but LBFGS's closure does."""
+        return class_in_torch(type(self.optimizer)) in (None, "LBFGS")
 
     @property
     def book(self) -> Book | None:
@@ -89,10 +94,15 @@ class Target:
     def is_current(self) -> bool:
         """Whether the optimizer still has the parameters, groups and state that it had."""
         optimizer = self.optimizer
-        if optimizer is None or optimizer.param_groups is not self.groups or optimizer.state is not self.state:
+        if optimizer is None or optimizer.state is not self.state:
             return False
-        flat = [x for group in self.groups for x in group["params"]]
-        return len(flat) == len(self._flat) and all(map(is_, flat, self._flat))
+        groups, flat = optimizer.param_groups, [x for group in self.groups for x in group["params"]]
+        return (
+            (groups is self.groups or (len(groups) == len(self.groups) and all(map(is_, groups, self.groups))))
+            and lengths_of(self.groups) == self.lengths
+            and all(map(is_, flat, self._flat))
+            and forms_of(self._flat) == self.forms
+        )
 
     @functools.cached_property
     def _flat(self) -> tuple[Tensor, ...]:
@@ -107,7 +117,7 @@ def number(value: Any) -> float:
         (1.0, 0.5, nan)
     """
     if isinstance(value, Tensor):
-        return float(value) if value.numel() == 1 else float("nan")
+        return float(value.detach()) if value.numel() == 1 else float("nan")
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else float("nan")
 
 
@@ -128,7 +138,29 @@ def target_of(optimizer: Any, names: Mapping[int, str]) -> Target:
             name = names.get(id(x)) or given or f"parameter {len(layers)}"
             layers.append(Layer(str(name), x, k, keys, variance))
     frame = optimizer.frame if ours else None
-    return Target(weakref.ref(optimizer), optimizer.state, groups, _named_apart(layers), frame)
+    return Target(
+        weakref.ref(optimizer),
+        optimizer.state,
+        groups,
+        _named_apart(layers),
+        frame,
+        lengths=lengths_of(groups),
+        forms=forms_of([layer.x for layer in layers]),
+    )
+
+
+def forms_of(xs: Sequence[Tensor]) -> list[Any]:
+    """The types, shapes and strides of tensors; None for a stride where there is none.
+
+    Example:
+        >>> forms_of([torch.ones(2, 3)])
+        [torch.float32, torch.Size([2, 3]), (3, 1)]
+    """
+    try:
+        strides = list(map(STRIDE, xs))
+    except RuntimeError:  # of sparse weights, or nested ones
+        strides = [STRIDE(x) if x.layout == torch.strided and not x.is_nested else None for x in xs]
+    return [*map(DTYPE, xs), *map(SHAPE, xs), *strides]
 
 
 def state_keys(plan: Plan, ours: bool) -> tuple[tuple[str, ...], tuple[int, int] | None]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 import torch
 
-from thalweg.errors import InputError
+from thalweg.errors import InputError, in_short
 from thalweg.watch.alarm import Alarm, Raised
 from thalweg.watch.alarms import ALARMS
 from thalweg.watch.errors import error_of
@@ -19,10 +20,27 @@ from thalweg.watch.figure import NAMES
 from thalweg.watch.history import History, Measured
 from thalweg.watch.hooks import follow
 from thalweg.watch.measuring import Measuring
-from thalweg.watch.outputs.output import Output
+from thalweg.watch.outputs.output import Output, say
 from thalweg.watch.raised import due, raised
 from thalweg.watch.subject import Subject
 from thalweg.watch.target import groups_of, number, parts_of, target_of
+
+
+def _safely(method: Callable[..., Any]) -> Callable[..., Any]:
+    """What an optimizer calls in its step: nothing once the watcher is closed, and no error comes out of it."""
+
+    @functools.wraps(method)
+    def told(self: Watcher, *arguments: Any) -> Any:
+        if self._closed:
+            return False
+        try:
+            return method(self, *arguments)
+        except Exception as error:
+            if not self._closed:  # by an output, in the middle of it
+                self._give_up(error)
+            return False
+
+    return told
 
 
 class Watcher:
@@ -40,6 +58,7 @@ class Watcher:
         self._optimizer = weakref.ref(optimizer)
         self._start(optimizer, _steps_taken(optimizer))
         self._history = History(self._subject)
+        self._history.begun = self._first
         self._unfollow = follow(optimizer, self)
         for output in outputs:
             output.begin(self._subject)
@@ -60,7 +79,7 @@ class Watcher:
     @property
     def step(self) -> int:
         """How many steps the optimizer has taken."""
-        return self._measuring.step
+        return self._last_step if self._closed else self._measuring.step
 
     def loss(self, loss: Any) -> None:
         """Tell the loss of a step, before or after it, but always the same way.
@@ -105,15 +124,35 @@ class Watcher:
         """Work out what was read, and let go of the optimizer; it trains on as if nobody had watched it."""
         if self._closed:
             return
-        self._closed = True
+        self._let_go()
+        try:
+            self._measuring.work_out()
+            for step, loss in self._told:
+                self._history.told(step, float(loss))
+            self._look_for(ALARMS)
+        except Exception as error:
+            self._say_of(error)
+        self._end_all()
+
+    def _let_go(self) -> None:
+        self._closed, self._last_step = True, self._measuring.step
         self._unfollow()
         self._end.detach()
-        self._measuring.work_out()
-        self._look_for(ALARMS)
+
+    def _end_all(self) -> None:
         self._last = self._measuring.blocks.last, self._measuring.columns
         del self._measuring  # which holds the weights
         for output in self._outputs:
             output.close()
+
+    def _give_up(self, error: Exception) -> None:
+        """A mistake in here, or a kind of tensor that nobody thought of, must not end a training."""
+        self._let_go()
+        self._say_of(error)
+        self._end_all()
+
+    def _say_of(self, error: Exception) -> None:
+        say(f"watching ends at step {self._last_step:,} ({in_short(error)})")
 
     def __enter__(self) -> Self:
         return self
@@ -125,11 +164,13 @@ class Watcher:
 
     # -- told by the optimizer --
 
+    @_safely
     def evaluated(self, loss: Any) -> None:
         """The closure of a step has returned; its loss counts unless the user tells losses."""
         if not self._by_user and _is_loss(loss):
             self._keep(self._measuring.step + 1, loss)
 
+    @_safely
     def before(self) -> bool:
         """A step begins; see `thalweg.frameworks.torch.observer`."""
         measuring = self._measuring
@@ -141,10 +182,12 @@ class Watcher:
             measuring.is_current()  # which finds everything
         return measuring.before()
 
+    @_safely
     def after(self, sums: np.ndarray | None) -> None:
         """The step has been taken."""
         self._measuring.after(sums)
 
+    @_safely
     def skipped(self) -> None:
         """The step is left out because of infinite or NaN gradients."""
         self._measuring.skipped()
@@ -171,6 +214,8 @@ class Watcher:
             self._history.subject = self._subject
         else:
             self._subject = old
+        self._history.begun = self._measuring.step
+        if self._subject is old:
             return
         for output in self._outputs:
             output.begin(self._subject)

@@ -33,7 +33,8 @@ class Block:
         sums: The sums of `thalweg.compile.measured.SUMS` over every coordinate, of shape (sums, measurements, parts).
         nonfinite: How many coordinates of the gradient are infinite or NaN.
         lr: The learning rate.
-        count: For each part how many coordinates its sample stands for.
+        count: For each part how many coordinates its sample stands for; or one array each for the first moment, the
+            second, and zeros, where some layers are not known.
         products: Over the sample: the products of weights' updates (`uu`), of updates with those of the step before
             (`up`) and of these (`pp`), of gradients likewise (`gg`, `gq`, `qq`), of the first moment (`ff`, `fg`), and
             the sums of the second moment (`v`) and of coordinates whose gradient is zero (`zero`).

@@ -28,6 +28,7 @@ class Book:
 
     Attributes:
         flat: The parameters.
+        lengths: How many each group has.
         batches: What kernels step.
         others: What is stepped one by one.
         idle: The positions of parameters that have had no gradient yet.
@@ -37,8 +38,10 @@ class Book:
         overseen: Whether somebody watched torch's operations then, which keeps kernels away.
     """
 
-    def __init__(self, flat: Sequence[Tensor], state: dict, plans: Sequence[Plan], batches: list[Batch]) -> None:
-        self.batches = batches
+    def __init__(
+        self, flat: Sequence[Tensor], lengths: list[int], state: dict, plans: Sequence[Plan], batches: list[Batch]
+    ) -> None:
+        self.batches, self.lengths = batches, lengths
         self.others: list[Member] = []
         self.idle: list[int] = []
         self.made: list[tuple[Tensor, list[str]]] = []
@@ -57,10 +60,13 @@ class Book:
             if not entries:
                 dict.pop(state, x)
 
-    def holds(self, flat: Sequence[Tensor], state: dict, plans: Sequence[Plan], grads: list) -> bool:
+    def holds(
+        self, flat: Sequence[Tensor], lengths: list[int], state: dict, plans: Sequence[Plan], grads: list
+    ) -> bool:
         """Whether everything is as it was when the parameters were sorted."""
         return (
             overseen() == self.overseen
+            and lengths == self.lengths
             and _same(flat, self.flat)
             and _same([plan.recipe for plan in plans], self._recipes)
             and self._holds_state(state)
@@ -74,6 +80,11 @@ class Book:
         if isinstance(state, Watched) and not state.seen:
             return True
         return _same(list(dict.values(state)), self._entries) and all(b.is_state_unmoved() for b in self.batches)
+
+
+def lengths_of(groups: Sequence[Mapping[str, Any]]) -> list[int]:
+    """How many parameters each group has."""
+    return [len(group["params"]) for group in groups]
 
 
 def _same(now: Sequence[Any], then: Sequence[Any]) -> bool:
@@ -118,7 +129,7 @@ def sort_parameters(
         else:
             members[_kind(x, entries, plan, frame)].append(member)
     batches = [Batch(key[0], frame, found, key[1], key[2]) for key, found in members.items()]
-    book = Book(flat, optimizer.state, plans, batches)
+    book = Book(flat, lengths_of(groups), optimizer.state, plans, batches)
     book.others, book.idle, book.made = others, idle, made
     return book
 

@@ -18,7 +18,7 @@ import torch
 from thalweg.compile.measured import SUMS
 from thalweg.frameworks.torch import others
 from thalweg.frameworks.torch.batch import Gathered, Member
-from thalweg.frameworks.torch.book import Book, check_layout, sort_parameters
+from thalweg.frameworks.torch.book import Book, check_layout, lengths_of, sort_parameters
 from thalweg.frameworks.torch.frame import Frame
 from thalweg.frameworks.torch.memory import is_sharded, walkable
 from thalweg.frameworks.torch.plan import Plan
@@ -142,7 +142,7 @@ def prepare(optimizer: Any, plans: Sequence[Plan], with_scale: bool) -> Work:
     flat = [x for group in optimizer.param_groups for x in group["params"]]
     grads = list(map(GRADIENT, flat))
     book: Book | None = optimizer._book
-    if book is None or not book.holds(flat, optimizer.state, framed, grads):
+    if book is None or not book.holds(flat, lengths_of(optimizer.param_groups), optimizer.state, framed, grads):
         book = optimizer._book = sort_parameters(optimizer, frame, flat, framed, grads)
     if book.sharded:
         grads = local_gradients(grads, flat, book.sharded)

@@ -12,7 +12,7 @@ from thalweg.watch.alarms.evidence import groups, middle
 from thalweg.watch.alarms.words import about, share, short
 from thalweg.watch.history import History
 
-EARLY = 10  # the step that the figure "fall" compares with
+EARLY = 10  # the step since watching began that the figure "fall" compares with
 
 
 def look(history: History, thresholds: Mapping[str, float]) -> list[Finding]:
@@ -21,31 +21,25 @@ def look(history: History, thresholds: Mapping[str, float]) -> list[Finding]:
         return []
     found = []
     for group, column, name in groups(history):
-        fall = float(middle(_falls(history, column)[-8:]))
+        fall = float(middle(history["fall"][-8:, column]))
         norms = np.asarray(history["gradient_norm"][:, column], np.float64)
         alive = float(middle(norms[-32:])) >= thresholds["vanished"] * float(middle(norms[:32]))
         if fall <= thresholds["fall"] and alive:
             slope = _slope(history, column)
+            early = history.begun + EARLY
             words = (
-                f"The steps of {name or group.called} have fallen to {share(fall)} of those of step {EARLY}, "
-                f"like t^-{short(slope)}: by ten {_when(history.last, fall, 0.1, slope)}, by a hundred "
-                f"{_when(history.last, fall, 0.01, slope)}."
+                f"The steps of {name or group.called} have fallen to {share(fall)} of those of step {early:,}, like "
+                f"t^-{short(slope)}: by ten {_when(history, fall, 0.1, slope)}, by a hundred "
+                f"{_when(history, fall, 0.01, slope)}."
             )
-            found.append(Finding(name, fall, words, _advice(float(history["lr"][-1, column]), fall)))
+            rate = float(np.fmax.reduce(history["lr"][:, column]))  # of a schedule the highest
+            found.append(Finding(name, fall, words, _advice(rate, fall)))
     return found
-
-
-def _falls(history: History, column: int) -> np.ndarray:
-    """How far steps have fallen by themselves: what a schedule took from lr is put back, unless that is nearly all."""
-    rates = np.asarray(history["lr"][:, column], np.float64)
-    then = rates[min(int(np.searchsorted(history.steps, EARLY)), len(rates) - 1)]
-    share_left = np.where(np.isfinite(rates / then), rates / then, 1.0)
-    return np.where(share_left > 0.01, np.asarray(history["fall"][:, column], np.float64) / share_left, np.nan)
 
 
 def _slope(history: History, column: int) -> float:
     """The power of t with which steps fell over the last half of the run on a logarithmic scale; 1/2 if unknown."""
-    falls, steps = _falls(history, column), history.steps
+    falls, steps = np.asarray(history["fall"][:, column], np.float64), history.steps - history.begun
     known = np.isfinite(falls) & (falls > 0)
     falls, steps = falls[known], steps[known]
     if len(falls) < 2:
@@ -56,11 +50,11 @@ def _slope(history: History, column: int) -> float:
     return min(max(slope, 0.05), 1.0)
 
 
-def _when(step: int, fall: float, to: float, slope: float) -> str:
+def _when(history: History, fall: float, to: float, slope: float) -> str:
     if fall <= to:
         return "already"
-    at = log(step) + log(fall / to) / slope
-    at = exp(at) if at < 60 else inf
+    at = log(history.last - history.begun) + log(fall / to) / slope
+    at = exp(at) + history.begun if at < 60 else inf
     return f"about step {short(float(f'{at:.2g}'))}" if isfinite(at) else "never"
 
 

@@ -24,7 +24,7 @@ def look(history: History, thresholds: Mapping[str, float]) -> list[Finding]:
         return []
     moving = np.any(norms > 0, axis=1)
     missing = _missing(history, moving, thresholds)
-    idle = np.equal(norms, 0)
+    idle = np.equal(norms, 0) & ~(history["zero_share"][:, :layers] < 1)
     last = np.where(idle.all(axis=0), 0, rows - np.argmin(idle[::-1], axis=0))  # first row of the zeros at the end
     last = np.where(idle[-1], last, rows)
     first = np.where(last > 0, history.steps[np.maximum(last, 1) - 1] + 1, history.steps[0])

@@ -32,14 +32,16 @@ def look(history: History, thresholds: Mapping[str, float]) -> list[Finding]:
             (grown >= thresholds["grown"], f"the weights are {short(grown)} times as large as before step 1"),
         ]
         if any(is_seen for is_seen, _ in signs):
-            factor = _factor(history, column, peak / losses[0] if peak else 0.0)
-            lr = float(history["lr"][0, column])
+            rates = history["lr"][:, column]
+            lr = float(np.fmax.reduce(rates))
+            warms_up = bool(lr > 1.5 * rates[0])
+            factor = _factor(history, column, peak / losses[0] if peak else 0.0, warms_up)
             seen = " and ".join(text for is_seen, text in signs if is_seen)
             words = (
                 f"lr {short(lr)} of {name or group.called} is {far(factor)}too high, perhaps {about(factor)} times: "
                 f"{seen}."
             )
-            found.append(Finding(name, factor, words, _advice(lr, factor)))
+            found.append(Finding(name, factor, words, _advice(lr, factor, warms_up)))
     return found
 
 
@@ -86,17 +88,19 @@ def _grown(history: History, column: int, thresholds: Mapping[str, float]) -> fl
     return grown if isfinite(grown) else 0.0
 
 
-def _factor(history: History, column: int, rise: float) -> float:
+def _factor(history: History, column: int, rise: float, warms_up: bool) -> float:
     """By how much to lower lr: until the first step is a twenty-fifth of the weights, or as the loss's rise says."""
-    first = float(history["update_norm"][0, column]) / max(float(history["weight_norm"][0, column]), FLOOR)
+    longest = np.fmax.reduce(history["update_norm"][:, column]) if warms_up else history["update_norm"][0, column]
+    first = float(longest) / max(float(history["weight_norm"][0, column]), FLOOR)
     start = spreads(history, column)
     factor = 25 * first if isfinite(first) and start >= 0.01 else 10 * rise
     return min(max(factor, 3.0), 1000.0)
 
 
-def _advice(lr: float, factor: float) -> str:
+def _advice(lr: float, factor: float, warms_up: bool) -> str:
     to = f", to {about(lr / factor)}" if isfinite(lr) and lr > 0 else ""
-    return f"Lower lr by about {about(factor)} times{to}; or let it rise from there over the first steps."
+    or_slowly = "" if warms_up else "; or let it rise from there over the first steps"
+    return f"Lower lr{' where it is highest' * warms_up} by about {about(factor)} times{to}{or_slowly}."
 
 
 ALARM = Alarm(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 
 from thalweg.errors import in_short
 from thalweg.watch.alarm import Raised
 from thalweg.watch.history import Measured
-from thalweg.watch.outputs.output import Output
+from thalweg.watch.outputs.output import Output, say
 from thalweg.watch.subject import Subject
 
 
@@ -50,12 +49,6 @@ class Guarded(Output):
             tell()
         except Exception as error:
             self._works = False
-            _warn(f"the output '{self.name}' failed ({in_short(error)}) and is told no more")
+            say(f"the output '{self.name}' failed ({in_short(error)}) and is told no more")
             with suppress(Exception):
                 self.output.close()
-
-
-def _warn(text: str) -> None:
-    """Say it on standard error: a warning of Python's would end the training where warnings are errors."""
-    with suppress(Exception):
-        print(f"thalweg.watch: {text}; the training goes on", file=sys.stderr)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
 from typing import Protocol
 
 from thalweg.watch.alarm import Raised
@@ -23,3 +25,9 @@ class Output(Protocol):
 
     def close(self) -> None:
         """Watching is over; called once."""
+
+
+def say(text: str) -> None:
+    """Say something on standard error: a warning of Python's would end the training where warnings are errors."""
+    with suppress(Exception):
+        print(f"thalweg.watch: {text}; the training goes on", file=sys.stderr)
