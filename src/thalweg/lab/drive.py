@@ -67,11 +67,14 @@ def drive(
     """
     with store.writing(path) as owner:
         state = Drive(study, path, owner, engine, sinks, found)
-        while todo := missing(study, path, state.found):
+        todo = missing(study, path, state.found)
+        while todo:
             _submit(state, todo)
             if not state.running:  # all that is wanted is being trained by others
                 state.watch = store.look(path, state.watch)
             _handle(state, engine.wait(PATIENCE))
+            if len(state.running) < engine.slots:  # else nothing could be begun, and asking takes a while
+                todo = missing(study, path, state.found)
     return state.failures
 
 
