@@ -27,7 +27,7 @@ from thalweg.report.claims_words import OUTCOMES, counted_verdicts, headline, ke
 from thalweg.report.style import save_png
 
 DOCS = Path(__file__).parents[1] / "docs"
-COLOURS = 64  # of a picture
+COLOURS = 160  # of a picture
 SHIPPED = DOCS.parent / "src" / "thalweg" / "claims" / "measured.json"
 KEPT = ("number", "short", "verdict", "variable", "said", "digest")  # of a claim, for advice
 KEPT_OF_PARTS = ("text", "verdict", "variable")

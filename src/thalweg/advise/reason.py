@@ -118,7 +118,8 @@ def judged(reason: Reason, found: Evidence, where: Where) -> Judged:
             status, strength, f"{reason.told}: claim {claim.number} {how}", "claim", link_of(claim.number), reason
         )
     if reason.source:
-        measured = f"claim {reason.claim}, which measures it, has no verdict" if reason.claim else "not measured here"
+        told = "could not tell here" if claim and claim.verdict in DECIDED else "has no verdict"
+        measured = f"claim {reason.claim}, which measures it, {told}" if reason.claim else "not measured here"
         how = reason.source.words if reason.source.kind == "formula" else f"{reason.source.words}; {measured}"
         return Judged("supported", PUBLISHED, f"{reason.told} ({how})", reason.source.kind, reason.source.link, reason)
     words = f"{reason.told}: claim {reason.claim} has no verdict"
@@ -134,7 +135,7 @@ Read = tuple[str, float, str]  # status, strength, and the end of a sentence tha
 
 
 def _by_claim(reason: Reason, claim: Claim, where: Where) -> Read | None:
-    """What a claim says of a reason; None where it, or its sentences about this, have no verdict."""
+    """What a claim says of a reason; None where it has no verdict about this, or could not tell in such a situation."""
     every = claim.parts or (Part(claim.short, claim.verdict, claim.variable),)
     parts = [part for part in every if any(word in part.text.lower() for word in reason.about)] or every
     verdicts = {part.verdict for part in parts}
@@ -142,6 +143,8 @@ def _by_claim(reason: Reason, claim: Claim, where: Where) -> Read | None:
         return None
     contrasts = [one for part in parts for one in part.contrasts]
     yours = on_your_side(contrasts, reason.on or where.alike, where.kind, where.given)
+    if reason.source and yours and {one.outcome for one in yours} == {"unclear"}:
+        return None
     variable = " and ".join(dict.fromkeys(part.variable for part in parts if part.variable)) or claim.variable
     if len(verdicts) == 1 and (plain := verdicts & {"holds", "does not hold"}):
         return _on_side(yours, plain.pop()) or _everywhere(parts)
