@@ -53,12 +53,22 @@ class Table:
         """How many threads may find something to do."""
         return int(self._memory[1])
 
-    def point(self, array: int, addresses: np.ndarray) -> None:
-        """Say where an array's first elements are, for every tensor; a tensor that is left out may have any address."""
-        moved = self._bases[array] != addresses
-        if moved.any():
-            self._bases[array] = addresses
-            self._rows[:, array] = addresses[self._tensor] + self._offsets[array]
+    def point(self, array: int, addresses: np.ndarray) -> bool:
+        """Say where an array's first elements are, for every tensor; a tensor that is left out may have any address.
+
+        Args:
+            array: Its position among the kernel's arrays.
+            addresses: Int64, one for each tensor.
+
+        Returns:
+            Whether any has moved.
+        """
+        bases = self._bases[array]
+        if addresses.tobytes() == bases.tobytes():
+            return False
+        bases[:] = addresses
+        self._rows[:, array] = addresses[self._tensor] + self._offsets[array]
+        return True
 
     def addresses(self, array: int) -> np.ndarray:
         """Where an array's first elements are, as `point` was told."""

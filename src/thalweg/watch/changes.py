@@ -22,13 +22,15 @@ from thalweg.sweep.table import Table
 from thalweg.watch.reading import Reader
 from thalweg.watch.sources import GRADIENT, WEIGHTS, Bundle
 
+LARGE = 1 << 24  # bytes of weights whose copies are not kept
 VERSION = attrgetter("_version")
 
 
 class Changes:
     """Weights before a step, and the sums after it.
 
-    The copy takes as much memory as the weights; it is given back after each measured step unless every step is one.
+    The copy takes as much memory as the weights; if that is much, it is given back after each measured step, unless
+    every step is one.
     """
 
     def __init__(self, reader: Reader, keep: bool, gradients: bool) -> None:
@@ -64,7 +66,7 @@ class Changes:
         sums = np.full((len(self._reader.layers), len(SUMS)), np.nan)
         for copied in self._copied:
             copied.add_up(sums)
-            if not self._keep:
+            if not self._keep and copied.is_large:
                 copied.forget()
         for k, kept in self._seen.items():
             x = self._reader.tensor(k, WEIGHTS)
@@ -83,7 +85,11 @@ def _comparable(x: Tensor, gradient: Tensor) -> bool:
 
 
 class Copied:
-    """A bundle's weights, and gradients if these are wanted too, as they were."""
+    """A bundle's weights, and gradients if these are wanted too, as they were.
+
+    Attributes:
+        is_large: Whether they take much memory.
+    """
 
     def __init__(self, bundle: Bundle, gradients: bool) -> None:
         self._bundle, self._gradients = bundle, gradients
@@ -92,8 +98,8 @@ class Copied:
         self._places = np.zeros(0, np.int64)
         self._left: tuple[Any, ...] | None = None  # which weights the copy is of
         self._which = np.array(bundle.which)
+        self.is_large = sum(x.nbytes for x in bundle.xs) > LARGE
         self._there: np.ndarray | None = None  # layers that are added up; None for all
-        self._pointed = {0: b"", 2: b""}
         self._table: Table | None = None
 
     def copy(self, as_left: bool) -> None:
@@ -141,10 +147,7 @@ class Copied:
         self._used = None
 
     def _point(self, table: Table, weights: np.ndarray, gradients: np.ndarray) -> None:
-        moved = [(k, to) for k, to in ((0, weights), (2, gradients)) if to.tobytes() != self._pointed[k]]
-        for array, addresses in moved:
-            self._pointed[array] = addresses.tobytes()
-            table.point(array, addresses)
+        moved = table.point(0, weights) | table.point(2, gradients)
         if moved and not (self._there is None and weights.all() and gradients.all()):
             there = ((gradients != 0) & (weights != 0)) | (table.counts == 0)
             self._there = None if there.all() else there

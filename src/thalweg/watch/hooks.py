@@ -9,7 +9,7 @@ import functools
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch._compile import _disable_dynamo
@@ -21,6 +21,18 @@ from thalweg.frameworks.torch.observer import Observer, observe
 Base = torch.optim.Optimizer
 
 
+class Watching(Observer, Protocol):
+    """An observer who says in advance what it does not want to know."""
+
+    def idle(self) -> int:
+        """How many steps may pass of which nothing is to be read."""
+        ...
+
+    def passed(self) -> None:
+        """One of them has."""
+        ...
+
+
 class Steps:
     """An optimizer's steps, told to an observer; what `__call__`-ed hooks have in common.
 
@@ -29,10 +41,11 @@ class Steps:
         is_ended: Whether nobody is to be told any more.
     """
 
-    def __init__(self, observer: Observer, optimizer: type) -> None:
+    def __init__(self, observer: Watching, optimizer: type) -> None:
         self.observer = observer
         self._may_nest = sum("step" in vars(each) for each in optimizer.__mro__ if each is not Base) > 1
         self._open = self._begun = self.is_ended = False
+        self._idle = 0  # steps to come of which the observer need not be asked: what it costs to ask adds up
         self._handles: tuple[Any, ...] = ()
 
     def hook(self, optimizer: Any) -> None:
@@ -44,7 +57,7 @@ class Steps:
 
     def end(self) -> None:
         """Be called no more; torch goes through its hooks within a step, and none may go then."""
-        self.is_ended = True
+        self.is_ended, self._idle = True, 0
         if not self._open:
             for handle in self._handles:
                 handle.remove()
@@ -53,6 +66,10 @@ class Steps:
         """Before a step; where that has a closure, which makes the gradients, after its first call."""
         if torch.compiler.is_compiling():
             return _enter_uncompiled(self, optimizer, arguments, named)
+        if self._idle and len(arguments) == 1 and not named:
+            self._open = self._begun = True
+            return None
+        self._idle = 0
         if self.is_ended or (self._may_nest and _is_within_step(optimizer)):
             return None
         self._open, self._begun = not overseen(), False
@@ -68,10 +85,13 @@ class Steps:
         """After a step."""
         if torch.compiler.is_compiling():
             _leave_uncompiled(self, optimizer, arguments, named)
+        elif self._idle:
+            self._open, self._idle = False, self._idle - 1
+            self.observer.passed()
         elif self._begun and not (self._may_nest and _is_within_step(optimizer)):
             self._begun = False
             self.observer.after(None)
-            self._open = False
+            self._open, self._idle = False, 0 if self._may_nest else self.observer.idle()
             if self.is_ended:  # within this step, in which torch is still going through the hooks behind it
                 self._handles[0].remove()
 
@@ -96,7 +116,7 @@ _enter_uncompiled = _disable_dynamo(Steps.enter)
 _leave_uncompiled = _disable_dynamo(Steps.leave)
 
 
-def follow(optimizer: Any, observer: Observer) -> Callable[[], None]:
+def follow(optimizer: Any, observer: Watching) -> Callable[[], None]:
     """Tell an observer of an optimizer's steps.
 
     Args:

@@ -73,9 +73,10 @@ class Measuring:
             self.reader.follow(book)
         return True
 
-    def passes(self) -> bool:
-        """Whether nothing is to be read of the step that begins."""
-        return self.step + 1 < self._next
+    @property
+    def idle(self) -> int:
+        """How many steps are to come before one of which something is to be read."""
+        return max(0, self._next - self.step - 1)
 
     def before(self) -> bool:
         """A step begins, of which something is to be read; gives whether its sums are wanted."""

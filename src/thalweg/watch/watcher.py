@@ -174,13 +174,22 @@ class Watcher:
     def before(self) -> bool:
         """A step begins; see `thalweg.frameworks.torch.observer`."""
         measuring = self._measuring
-        if measuring.passes():
+        if measuring.idle:
             return False
         if not measuring.is_current():
             self._restart()
             measuring = self._measuring
             measuring.is_current()  # which finds everything
         return measuring.before()
+
+    def idle(self) -> int:
+        """How many steps may pass of which nothing is to be read."""
+        return 0 if self._closed else self._measuring.idle
+
+    def passed(self) -> None:
+        """One of them has."""
+        if not self._closed:
+            self._measuring.step += 1
 
     @_safely
     def after(self, sums: np.ndarray | None) -> None:
