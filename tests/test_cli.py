@@ -52,7 +52,7 @@ def test_surfaces_lists_what_can_be_drawn() -> None:
     assert " ".join(SURFACES["plateau"].teaches.split()[:3]) in done.stdout
 
 
-@pytest.mark.parametrize("form", ["formula", "program", "numpy", "numba", "javascript", "latex"])
+@pytest.mark.parametrize("form", ["formula", "program", "numpy", "numba", "triton", "javascript", "latex"])
 @pytest.mark.parametrize("rule", ["adam", "nesterov_lookahead", "decoupled(rmsprop)"])
 def test_show_prints_every_form(rule: str, form: str) -> None:
     done = thalweg("show", rule, "--as", form)

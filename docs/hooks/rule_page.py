@@ -20,6 +20,7 @@ CODE = {
     "program": ("Program", "text"),
     "numpy": ("NumPy", "python"),
     "numba": ("Numba", "python"),
+    "triton": ("Triton", "python"),
     "javascript": ("JavaScript", "javascript"),
     "latex": ("LaTeX", "latex"),
 }

@@ -18,6 +18,7 @@ class Form(StrEnum):
     program = "program"
     numpy = "numpy"
     numba = "numba"
+    triton = "triton"
     javascript = "javascript"
     latex = "latex"
 

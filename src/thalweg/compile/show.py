@@ -11,7 +11,7 @@ from typing import Any
 from thalweg.compile.trace import trace
 from thalweg.formula import Rule
 
-FORMS = ("formula", "program", "numpy", "numba", "javascript", "latex")
+FORMS = ("formula", "program", "numpy", "numba", "triton", "javascript", "latex")
 
 
 def shown(rule: Rule, form: str) -> str:

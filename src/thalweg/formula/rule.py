@@ -24,6 +24,7 @@ RESERVED = frozenset(
         *(f"{verb}_{name}" for verb in ("to", "load", "store", "scatter", "scatter_any") for name in _STORAGE_TYPES),
         *("before", "chunk", "chunks", "starts", "words", "row", "base", "count", "scalars", "start", "key"),
         *("moved", "lost", "rows", "counts", "table", "mask"),
+        *("triton", "tl", "BLOCK", "ALIGNED"),
     )
 )
 
