@@ -105,7 +105,7 @@ def test_a_low_lr_is_seen_without_a_loss_and_not_too_early():
 
 def test_a_swing_on_which_gradients_agree_is_an_oscillation():
     about = subject("momentum", rho=0.99, optimizer="SGD")
-    for swing, noise, seen in ((0.65, 0.5, True), (0.55, 0.5, False), (0.65, 0.8, False)):
+    for swing, noise, seen in ((0.8, 0.5, True), (0.7, 0.5, False), (0.8, 0.8, False)):
         findings = found("oscillation", history(about, 64, **STILL, oscillation=swing, gradient_noise=noise))
         assert bool(findings) == seen
         if seen:

@@ -120,7 +120,7 @@ ALARM = Alarm(
         "stuck": 0.7,
         "grown": 6.0,
         "elements": 256,
-        "spread": 0.02,
+        "spread": 0.005,
     },
     look=look,
 )

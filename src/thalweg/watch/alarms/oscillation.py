@@ -91,7 +91,7 @@ ALARM = Alarm(
     thresholds={
         "rows": 4,
         "steps": 64,
-        "swing": 0.6,
+        "swing": 0.76,  # planted ones begin at .77, and noise at good rates reaches .74
         "lasts": 0.1,  # of the first updates
         "noise": 0.65,
         "uphill_rows": 64,

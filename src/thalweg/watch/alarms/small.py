@@ -16,7 +16,10 @@ NEAR = 10.0  # sizes that leave out zeros are at most so many times those that d
 
 
 def look(history: History, thresholds: Mapping[str, float]) -> list[Finding]:
-    """Root mean square gradients per coordinate, of those that have one, against the median of the other layers."""
+    """Root mean square gradients per coordinate, of those that have one, against the upper quartile of the others'.
+
+    Not against their median: one module, a recurrent one for instance, may hold half of all layers.
+    """
     parts = history.subject.layers
     rows = int(thresholds["rows"])
     if len(history) < rows or len(parts) < 2:
@@ -36,7 +39,7 @@ def look(history: History, thresholds: Mapping[str, float]) -> list[Finding]:
     seen = counts & (zero <= thresholds["sparse"]) & (ratio <= thresholds["ratio"])
 
     def sentence(where: str, k: int) -> str:
-        return f"{where} gradients are {short(ratio[k])} of those of the other layers ({short(sizes[k])} a coordinate)."
+        return f"{where} gradients are {short(ratio[k])} of those of other layers ({short(sizes[k])} a coordinate)."
 
     return per_layer(history, seen & ~_biases(parts), ratio, sentence, lowest=True) if seen.any() else []
 
@@ -44,15 +47,25 @@ def look(history: History, thresholds: Mapping[str, float]) -> list[Finding]:
 def _may_be(sizes: np.ndarray, ratio: float) -> bool:
     """Whether the last gradients leave it open that there is such a layer."""
     known = np.sort(sizes[sizes > 0])
-    return len(known) > 1 and bool(known[0] <= NEAR * ratio * known[len(known) // 2])
+    return len(known) > 1 and bool(known[0] <= NEAR * ratio * known[_upper(len(known))])
 
 
 def _others(sizes: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """For every layer the median of the others."""
+    """For every layer the upper quartile of the others."""
     ordered = np.sort(sizes[counts])
     place = np.searchsorted(ordered, sizes)
-    at = (len(ordered) - 1) // 2
+    at = _upper(len(ordered) - 1)
     return np.where(place <= at, ordered[min(at + 1, len(ordered) - 1)], ordered[at])
+
+
+def _upper(count: int) -> int:
+    """The place of the upper quartile among so many numbers in order.
+
+    Example:
+        >>> [_upper(count) for count in (1, 2, 3, 4, 5, 9)]
+        [0, 1, 1, 2, 3, 6]
+    """
+    return round(0.75 * (count - 1))
 
 
 def _biases(parts: Sequence[Part]) -> np.ndarray:
