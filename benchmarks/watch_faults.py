@@ -1,6 +1,6 @@
 """Do the alarms of `thalweg.watch` find what is wrong, and are they silent where nothing is?
 
-    python benchmarks/watch_faults.py [--problems known|held-back] [--runs 20] [--every 1] \
+    python benchmarks/watch_faults.py [--problems known|held-back-first|held-back] [--runs 20] [--every 1] \
         [--faults lr-high,nan] [--processes 2] [--json FILE]
 
 For every fault so many runs with the fault planted, and for each its healthy twin: the same problem, seed and family of
@@ -9,9 +9,10 @@ that names this fault, in the layer where it is, and after it began; `faults/fau
 other alarms were raised. After: the median of the steps from the fault's beginning to the alarm, which is raised up to
 32 measurements late. A healthy run with any alarm is a false alarm.
 
-The alarms' thresholds were set with the known problems in sight; the problems that are held back were first watched
-when the thresholds were committed. With `--every 0` nothing is watched: that shows whether the faults do harm and the
-healthy runs learn. `--json` writes everything into a file, beside what it holds of the other problems.
+The alarms' thresholds were set with the known problems in sight, tried on those that were held back at first, and set
+anew with both in sight; the problems that are held back now were first watched when these were committed. With
+`--every 0` nothing is watched: that shows whether the faults do harm and the healthy runs learn. `--json` writes
+everything into a file, beside what it holds of the other problems.
 """
 
 from __future__ import annotations

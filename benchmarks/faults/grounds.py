@@ -11,7 +11,7 @@ class Ground:
     """A problem of the lab as a user would train it.
 
     Attributes:
-        problem: Its name in the lab.
+        problem: Its name in the lab, or that of its file in `problems/`.
         batch: Samples per step.
         steps: Of a usual run.
         rates: A good learning rate per rule, by `rates.py`.
@@ -41,6 +41,7 @@ def _rates(sgd: float, momentum: float, rmsprop: float, adam: float, adagrad: fl
 
 ONE_LAYER = ("dead", "small-gradients")  # there are no others to compare it with
 LARGE_GRADIENTS = ("epsilon",)  # an epsilon of 1 changes little where gradients are larger than that
+NORMALISED = ("spike",)  # inputs a hundred times too large are as they were after the first batch norm
 BROAD_VALLEY = ("lr-high", "momentum")  # its training loss falls as well at rates a thousand times apart
 
 # Thresholds were set with these in sight.
@@ -103,8 +104,8 @@ KNOWN = (
         (("cut", "blocks.0.dense"), ("cut", "blocks.1.mixed"), ("cut", "characters")),
     ),
 )
-# These were first watched when the thresholds were committed.
-HELD_BACK = (
+# Held back until thresholds were set on the known ones and committed; then some were set anew with these in sight too.
+HELD_BACK_FIRST = (
     Ground(
         "digits-vae",
         64,
@@ -163,9 +164,82 @@ HELD_BACK = (
         long=4000,
     ),
 )
-GROUNDS: Mapping[str, tuple[Ground, ...]] = {"known": KNOWN, "held-back": HELD_BACK}
+# Never watched before the thresholds were set anew. Their long runs are those where AdaGrad's accumulators bring its
+# steps, the median over coordinates, below a quarter of what they were after ten steps.
+HELD_BACK = (
+    Ground(
+        "wave-gru",
+        32,
+        500,
+        _rates(0.32, 0.15, 0.0022, 0.01, 0.032),
+        0.12,
+        ("recurrent", "readout.0", "readout.2"),
+        (("bias", "readout.0"), ("cut", "recurrent")),
+        long=3000,
+    ),
+    Ground(
+        "friedman-residual",
+        64,
+        500,
+        _rates(0.022, 0.0068, 0.00068, 0.00068, 0.01),
+        0.8,
+        ("entrance", "blocks.0.hidden", "blocks.1", "blocks.2.out"),
+        (
+            ("zero", "blocks.1.hidden.weight+blocks.1.hidden.bias+blocks.1.out.weight"),
+            ("bias", "blocks.0.hidden"),
+            ("cut", "entrance"),
+        ),
+        long=3000,
+    ),
+    Ground(
+        "digits-batchnorm",
+        32,
+        400,
+        _rates(0.68, 0.1, 0.0068, 0.01, 0.068),
+        0.7,
+        ("0", "3", "7", "11"),
+        (("bias", "4"), ("cut", "0"), ("cut", "6")),
+        without=NORMALISED,
+        long=3000,
+    ),
+    Ground(
+        "signal-denoiser",
+        32,
+        500,
+        _rates(0.046, 0.01, 0.001, 0.0022, 0.015),
+        0.07,
+        ("0", "2", "4", "6"),
+        (("bias", "2"), ("cut", "0"), ("bias", "4")),
+        # No long run: after 3,000 steps of AdaGrad at its good rate, steps are still 0.29 of those that began.
+    ),
+    Ground(
+        "topic-attention",
+        32,
+        600,
+        _rates(3.2, 0.46, 0.01, 0.015, 0.15),
+        0.35,
+        ("words", "hidden", "topics"),
+        (("cut", "words"), ("bias", "hidden"), ("cut", "attention")),
+        long=3000,
+    ),
+    Ground(
+        "deep-tanh",
+        32,
+        600,
+        _rates(0.15, 0.015, 0.0032, 0.0046, 0.032),
+        0.8,
+        ("0", "4", "8", "12"),
+        (("cut", "4"), ("cut", "8")),
+        long=3000,
+    ),
+)
+GROUNDS: Mapping[str, tuple[Ground, ...]] = {
+    "known": KNOWN,
+    "held-back-first": HELD_BACK_FIRST,
+    "held-back": HELD_BACK,
+}
 
 
 def ground_of(problem: str) -> Ground:
-    """The ground of a problem of the lab."""
+    """The ground of a problem."""
     return next(ground for grounds in GROUNDS.values() for ground in grounds if ground.problem == problem)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from thalweg.lab.batches import Pass, data_order, length
 from thalweg.lab.files import find_problem
 from thalweg.lab.problem import Data, Problem
 
+FILES = Path(__file__).parent / "problems"  # those that are no problems of the lab
 ENGINES = {"torch": torch.optim, "thalweg": thalweg.torch}
 # Both have the same names and arguments, so that a rule is a class and what it is given.
 RULES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -29,8 +31,9 @@ RULES: dict[str, tuple[str, dict[str, Any]]] = {
 
 @cache
 def problem_and_data(name: str) -> tuple[Problem, Data]:
-    """A problem of the lab with its own data, read once per process."""
-    problem = find_problem(name)
+    """A problem of `problems/` or of the lab with its own data, read once per process."""
+    file = FILES / f"{name.replace('-', '_')}.py"
+    problem = find_problem(str(file) if file.is_file() else name)
     return problem, problem.load(None, 0)
 
 
