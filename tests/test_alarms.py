@@ -109,7 +109,7 @@ def test_a_swing_on_which_gradients_agree_is_an_oscillation():
         findings = found("oscillation", history(about, 64, **STILL, oscillation=swing, gradient_noise=noise))
         assert bool(findings) == seen
         if seen:
-            assert "65 %" in findings[0].words and "0.99" in findings[0].words and "10 times" in findings[0].advice
+            assert "80 %" in findings[0].words and "0.99" in findings[0].words and "10 times" in findings[0].advice
     dies = {**STILL, "update_norm": np.exp(-np.arange(96.0) / 10)}
     assert found("oscillation", history(about, 96, **dies, oscillation=0.8, gradient_noise=0.5)) == []
     once = np.r_[np.zeros(32), np.full(32, 0.8)]
@@ -171,6 +171,12 @@ def test_epsilon_that_rules_at_the_end_of_training_or_in_adadelta_is_no_alarm():
     ended = {**STILL, "gradient_norm": np.r_[np.ones(20), np.full(20, 1e-4)]}
     assert found("epsilon", history(subject(), 40, **ended, epsilon_share=0.9)) == []
     assert found("epsilon", history(subject("adadelta"), 40, **STILL, epsilon_share=0.9)) == []
+
+
+def test_epsilon_may_rule_a_bias_that_has_no_gradient_but_rounding():
+    for layer, moment, seen in ((1, 1e-9, False), (1, 1e-6, True), (0, 1e-9, True)):
+        figures = {**STILL, "second_moment": only(layer, moment, 1e-3, 20), "epsilon_share": only(layer, 0.9, 0.0, 20)}
+        assert bool(found("epsilon", history(subject(eps=1e-8), 20, **figures))) == seen
 
 
 def test_adagrad_over_a_long_run_with_a_forecast():

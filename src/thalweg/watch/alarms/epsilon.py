@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from thalweg.watch.alarm import Alarm, Finding
-from thalweg.watch.alarms.evidence import middle, tail
+from thalweg.watch.alarms.evidence import biases, middle, tail
 from thalweg.watch.alarms.words import about, per_layer, share, short
 from thalweg.watch.history import History
 from thalweg.watch.subject import Group
@@ -29,6 +29,8 @@ def look(history: History, thresholds: Mapping[str, float]) -> list[Finding]:
     norms = np.asarray(history["gradient_norm"][:, : len(parts)], np.float64)
     most = np.max(np.where(np.isfinite(norms), norms, 0.0), axis=0)
     alive = middle(norms[-rows:]) >= thresholds["vanished"] * most
+    most_moved = float(np.fmax.reduce(moments, initial=0.0))
+    alive &= ~(biases(parts) & (moments <= thresholds["rounding"] * most_moved))
     meant = np.array([_inner(owners.get(part.group)) not in PARTS_OF_THE_METHOD for part in parts])
 
     def sentence(where: str, k: int) -> str:
@@ -70,6 +72,6 @@ ALARM = Alarm(
     advice="Raise or lower epsilon on purpose: tasks with small gradients are known to need 1e-4 to 1e-3, and else the "
     "scale of the loss is off.",
     source="Choi et al. 2019; AdeDZY/K-NRM#10, dgriff777/rl_a3c_pytorch#29",
-    thresholds={"share": 0.5, "rows": 8, "vanished": 1e-3},
+    thresholds={"share": 0.5, "rows": 8, "vanished": 1e-3, "rounding": 1e-4},  # of the largest layer's moment
     look=look,
 )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import isfinite, nan
 
 import numpy as np
 
 from thalweg.watch.history import History
-from thalweg.watch.subject import Group
+from thalweg.watch.subject import Group, Part
 
 FLOOR = 1e-300
 
@@ -110,3 +110,20 @@ def spreads(history: History, column: int) -> float:
         return nan
     first = float(history["weight_norm"][0, column])
     return first / max(history.subject.parts[column].elements, 1) ** 0.5 if isfinite(first) else nan
+
+
+def biases(parts: Sequence[Part]) -> np.ndarray:
+    """Which layers are biases.
+
+    Before a normalisation or a softmax, and of attention's keys, these have no gradient but rounding. A bias is what
+    has weights of the same name beside it; where layers have no names, what is as large as a row of the larger layer
+    before it.
+    """
+    names, before, found = {part.name for part in parts}, 0, []
+    for part in parts:
+        head, bias, end = part.name.rpartition("bias")
+        beside = bool(bias) and any(f"{head}{kind}{end}" in names for kind in ("weight", "kernel"))
+        unnamed = part.name.startswith("parameter ") and before > part.elements and before % part.elements == 0
+        found.append(beside or unnamed)
+        before = part.elements
+    return np.array(found, bool)

@@ -118,7 +118,7 @@ ALARM = Alarm(
         "straight": 0.85,
         "moved": 0.25,  # of the weights' norm; after 96 steps at good rates 1.6 and more, at rates too low .24 at most
         "half": 0.55,
-        "little": 0.7,
+        "little": 0.78,
         "nothing": 0.95,  # of the first loss; good rates that are low for the weights' size had come to .92
         "worse": 1.1,  # at rates too low losses stay below 1.0 times their start, but for the noise of batches
         "far": 1.0,  # norms of the weights; at rates too low .17 after 96 steps at most, at rates too high 3 and more

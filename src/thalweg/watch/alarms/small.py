@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from thalweg.watch.alarm import Alarm, Finding
-from thalweg.watch.alarms.evidence import FLOOR, middle, tail
+from thalweg.watch.alarms.evidence import FLOOR, biases, middle, tail
 from thalweg.watch.alarms.words import per_layer, short
 from thalweg.watch.history import History
-from thalweg.watch.subject import Part
 
 NEAR = 10.0  # sizes that leave out zeros are at most so many times those that do not, by "sparse"
 
@@ -41,7 +40,7 @@ def look(history: History, thresholds: Mapping[str, float]) -> list[Finding]:
     def sentence(where: str, k: int) -> str:
         return f"{where} gradients are {short(ratio[k])} of those of other layers ({short(sizes[k])} a coordinate)."
 
-    return per_layer(history, seen & ~_biases(parts), ratio, sentence, lowest=True) if seen.any() else []
+    return per_layer(history, seen & ~biases(parts), ratio, sentence, lowest=True) if seen.any() else []
 
 
 def _may_be(sizes: np.ndarray, ratio: float) -> bool:
@@ -66,22 +65,6 @@ def _upper(count: int) -> int:
         [0, 1, 1, 2, 3, 6]
     """
     return round(0.75 * (count - 1))
-
-
-def _biases(parts: Sequence[Part]) -> np.ndarray:
-    """Which layers are biases: before a normalisation, and of attention's keys, these have no gradient but rounding.
-
-    A bias is what has weights of the same name beside it; where layers have no names, what is as large as a row of the
-    larger layer before it.
-    """
-    names, before, found = {part.name for part in parts}, 0, []
-    for part in parts:
-        head, bias, end = part.name.rpartition("bias")
-        beside = bool(bias) and any(f"{head}{kind}{end}" in names for kind in ("weight", "kernel"))
-        unnamed = part.name.startswith("parameter ") and before > part.elements and before % part.elements == 0
-        found.append(beside or unnamed)
-        before = part.elements
-    return np.array(found, bool)
 
 
 ALARM = Alarm(
