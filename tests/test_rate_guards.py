@@ -12,12 +12,12 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, SubsetRandomSampler, TensorDataset
 
 import thalweg
-from test_rate import Weights, cross_entropy, found, network, one_thread, plane
+from test_rate import Weights, cross_entropy, found, network, plane
 from thalweg.errors import InputError
 from thalweg.lab.problem import Data, Problem
 from thalweg.lab.rate import find_lr, find_rate
 
-_ = one_thread  # a fixture, for every test here too
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def loader(**options: Any) -> DataLoader:

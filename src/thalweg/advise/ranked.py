@@ -82,8 +82,8 @@ def family_of(candidate: Candidate) -> str:
 
     Example:
         >>> from thalweg.advise.evidence import evidence
-        >>> [family_of(one) for one in ranked(Situation(decay=True), evidence()).candidates]
-        ['adam', 'rmsprop', 'momentum']
+        >>> sorted(family_of(one) for one in ranked(Situation(decay=True), evidence()).candidates)
+        ['adam', 'momentum', 'rmsprop']
     """
     return BY_RULE[candidate.rule.removesuffix(")").rpartition("(")[2]].family
 

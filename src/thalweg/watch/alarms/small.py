@@ -62,7 +62,7 @@ def _upper(count: int) -> int:
 
     Example:
         >>> [_upper(count) for count in (1, 2, 3, 4, 5, 9)]
-        [0, 1, 1, 2, 3, 6]
+        [0, 1, 2, 2, 3, 6]
     """
     return round(0.75 * (count - 1))
 
