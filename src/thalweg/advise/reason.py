@@ -9,9 +9,9 @@ from thalweg.advise.evidence import CLAIMS_PAGE, Claim, Contrast, Evidence, Part
 from thalweg.advise.likeness import on_your_side
 from thalweg.advise.situation import Situation
 from thalweg.advise.table import Point
+from thalweg.claims.table import DECIDED
 
 MEASURED, PUBLISHED = 2.0, 1.0  # what a measurement of this project counts, and what stands elsewhere
-DECIDED = {"holds", "does not hold", "depends", "holds in part"}
 AGAINST = "against "  # what a setting says that names what the claim's arm was compared with
 
 
@@ -139,7 +139,7 @@ def _by_claim(reason: Reason, claim: Claim, where: Where) -> Read | None:
     every = claim.parts or (Part(claim.short, claim.verdict, claim.variable),)
     parts = [part for part in every if any(word in part.text.lower() for word in reason.about)] or every
     verdicts = {part.verdict for part in parts}
-    if not verdicts & DECIDED:
+    if verdicts.isdisjoint(DECIDED):
         return None
     contrasts = [one for part in parts for one in part.contrasts]
     yours = on_your_side(contrasts, reason.on or where.alike, where.kind, where.given)

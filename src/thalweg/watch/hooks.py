@@ -34,7 +34,7 @@ class Watching(Observer, Protocol):
 
 
 class Steps:
-    """An optimizer's steps, told to an observer; what `__call__`-ed hooks have in common.
+    """An optimizer's steps, told to an observer by hooks around them.
 
     Attributes:
         observer: Who is told.

@@ -224,10 +224,9 @@ class Watcher:
         else:
             self._subject = old
         self._history.begun = self._measuring.step
-        if self._subject is old:
-            return
-        for output in self._outputs:
-            output.begin(self._subject)
+        if self._subject is not old:
+            for output in self._outputs:
+                output.begin(self._subject)
 
     def _keep(self, step: int, loss: Any) -> None:
         if not _is_loss(loss):
