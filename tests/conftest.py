@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("KERAS_BACKEND", "torch")  # Keras reads it when it is imported
+# Triton reads it when it is imported: its kernels run in its interpreter where there is no GPU.
+if not Path("/dev/nvidiactl").exists():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 # Compiled kernels are kept between test runs, apart from the user's own.
 os.environ.setdefault("THALWEG_CACHE", str(Path(__file__).parents[1] / ".pytest_cache" / "thalweg"))
 

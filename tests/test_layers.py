@@ -50,7 +50,7 @@ OUTSIDE = {
     "surfaces": set(),
     "schedules": set(),
     "compile": {"numpy", "numba", "llvmlite"},
-    "sweep": {"numpy"},
+    "sweep": {"numpy", "torch"},
     "port": set(),
     "frameworks": {"numpy", "torch", "jax", "optax", "keras", "safetensors", "ml_dtypes"},
     "torch": set(),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from thalweg.compile.program import COMPARISONS, Program
 from thalweg.compile.triton import SPELLING
-from thalweg.compile.triton_parts import constant, indent, module, place, pointer, spelled, width, word
+from thalweg.compile.triton_parts import constant, converted, indent, module, place, pointer, spelled, width, word
 
 REAL = "float64"
 ONCE_SPELLING = SPELLING | {
@@ -19,16 +19,17 @@ ONCE_SPELLING = SPELLING | {
 }
 
 
-def values_source(program: Program) -> str:
+def values_source(program: Program, counter: str = REAL) -> str:
     """The source of a kernel that makes what a rule's kernel reads once per step; one program makes one set.
 
     The kernel is given `table_`, int64, and `skip_`, one float64; to be launched with `enable_fp_fusion=False`. A row
-    of the table holds addresses of float64 numbers: of t, of each hyperparameter, of each scalar state, and of the
-    first of the values, which are written in the order of `program.used_scalars`. One is added to t first. Where the
-    number behind `skip_` is not zero, nothing changes.
+    of the table holds addresses of numbers, float64 but for t: of t, of each hyperparameter, of each scalar state, and
+    of the first of the values, which are written in the order of `program.used_scalars`. One is added to t first. Where
+    the number behind `skip_` is not zero, nothing changes.
 
     Args:
         program: A traced rule.
+        counter: The type in which t is held, `float32` or `float64`.
 
     Raises:
         FormulaError: If an operation has no spelling in Triton.
@@ -55,13 +56,13 @@ def values_source(program: Program) -> str:
         <BLANKLINE>
     """
     names = ("t", *program.hyper, *program.scalar_state)
-    pointers = [f"{name}_at_ = {pointer(k, REAL)}" for k, name in enumerate(names)]
+    pointers = [f"{name}_at_ = {pointer(k, REAL if k else counter)}" for k, name in enumerate(names)]
     pointers.append(f"values_ = {pointer(len(names), REAL)}")
     work = [
-        "t = tl.load(t_at_) + 1.0",
+        f"t = {converted('tl.load(t_at_)', counter, REAL, flush=False)} + 1.0",
         *(f"{name} = tl.load({name}_at_)" for name in names[1:]),
         *spelled(program, program.scalars, ONCE_SPELLING, REAL, flush=False),
-        "tl.store(t_at_, t)",
+        f"tl.store(t_at_, {converted('t', REAL, counter, flush=False)})",
         *(f"tl.store({state}_at_, {constant(value, REAL)})" for state, value in program.scalar_stores),
         *(_store(program, k, name) for k, name in enumerate(program.used_scalars)),
     ]
@@ -75,7 +76,7 @@ def _store(program: Program, k: int, name: str) -> str:
     return f"tl.store({place('values_', k)}, {f'{name}.to(tl.float64)' if is_condition else name})"
 
 
-def keys_source(arrays: int) -> str:
+def keys_source(arrays: int, counter: str = REAL) -> str:
     """The source of a kernel that writes the keys of random bits into a table, as `thalweg.sweep.cpu.keys` makes them.
 
     The kernel is given `table_`; for each of its rows the tensor's number in `numbers_`, and the address of its t in
@@ -83,6 +84,7 @@ def keys_source(arrays: int) -> str:
 
     Args:
         arrays: How many arrays a row has.
+        counter: The type in which t is held.
 
     Example:
         >>> "0xBF58476D1CE4E5B9" in keys_source(4)
@@ -93,7 +95,7 @@ def keys_source(arrays: int) -> str:
         "mask_ = i_ < rows_",
         f"row_ = table_ + i_.to(tl.int64) * {width(arrays)}",
         "number_ = tl.load(numbers_ + i_, mask=mask_).to(tl.uint64)",
-        "step_ = tl.load(tl.load(steps_ + i_, mask=mask_).to(tl.pointer_type(tl.float64)), mask=mask_)",
+        f"step_ = tl.load(tl.load(steps_ + i_, mask=mask_).to(tl.pointer_type(tl.{counter})), mask=mask_)",
         "key_ = mixed_(tl.load(seed_).to(tl.uint64), number_)",
         "key_ = mixed_(key_, step_.to(tl.int64).to(tl.uint64)).to(tl.int64)",
         f"start_ = tl.load(row_ + {word('start', arrays)}, mask=mask_)",

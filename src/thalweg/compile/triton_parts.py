@@ -144,7 +144,9 @@ def converted(text: str, given: str, wanted: str, flush: bool) -> str:
     if flush and (given, wanted) == ("float64", "float32"):
         return f"narrowed_({text})"
     text = f"flushed_({text})" if flush else text
-    return text if given == wanted else f"{text if text.endswith(')') else f'({text})'}.to(tl.{wanted})"
+    if given == wanted:
+        return text
+    return f"{text if text.isidentifier() or text.endswith(')') else f'({text})'}.to(tl.{wanted})"
 
 
 def spelled(

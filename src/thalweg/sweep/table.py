@@ -27,6 +27,7 @@ class Table:
         counts: Elements of each tensor.
         elements: In all tensors.
         address: Of the job.
+        bases: For each array where the tensors' first elements are; `point` writes to it, and it stays where it is.
     """
 
     def __init__(self, kernel: Kernel, counts: Sequence[int]) -> None:
@@ -42,7 +43,7 @@ class Table:
         self._memory[:4] = (0, len(starts) - 1, self.address + 8 * HEAD, self.address + 8 * table_at)
         self._memory[HEAD:table_at] = starts
         self._rows = self._memory[table_at:].reshape(len(self._size), width)
-        self._bases = np.zeros((len(kernel.arrays), len(counts)), np.int64)
+        self.bases = np.zeros((len(kernel.arrays), len(counts)), np.int64)
         self._sums: np.ndarray | None = None
         self._offsets = [itemsize * self._start for itemsize in kernel.itemsizes]
         self._column("start")[:] = self._start
@@ -63,16 +64,12 @@ class Table:
         Returns:
             Whether any has moved.
         """
-        bases = self._bases[array]
+        bases = self.bases[array]
         if addresses.tobytes() == bases.tobytes():
             return False
         bases[:] = addresses
         self._rows[:, array] = addresses[self._tensor] + self._offsets[array]
         return True
-
-    def addresses(self, array: int) -> np.ndarray:
-        """Where an array's first elements are, as `point` was told."""
-        return self._bases[array]
 
     def present(self, which: np.ndarray | None) -> None:
         """Leave out the tensors that are not marked, or none."""
@@ -93,7 +90,7 @@ class Table:
     def under(self, kernel: Kernel) -> Table:
         """The same tensors for another kernel on the same arrays."""
         other = Table(kernel, self.counts.tolist())
-        for array, addresses in enumerate(self._bases):
+        for array, addresses in enumerate(self.bases):
             other.point(array, addresses)
         other._column("count")[:] = self._column("count")
         return other
@@ -133,8 +130,8 @@ class Table:
         return self._rows[:, len(self.kernel.arrays) + FIELDS.index(field)]
 
 
-def cut(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cut tensors of these sizes into rows.
+def cut(counts: np.ndarray, row: int = ROW) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cut tensors of these sizes into rows of at most so many elements.
 
     Returns:
         For each row its tensor, the index at which it starts there, and the elements in it.
@@ -143,10 +140,10 @@ def cut(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         >>> [column.tolist() for column in cut(np.array([100_000, 7, 0]))]
         [[0, 0, 1], [0, 65536, 0], [65536, 34464, 7]]
     """
-    rows = -(-counts // ROW)
+    rows = -(-counts // row)
     tensor = np.repeat(np.arange(len(counts)), rows)
-    start = ROW * (np.arange(len(tensor)) - np.repeat(np.cumsum(rows) - rows, rows))
-    return tensor, start, np.minimum(ROW, counts[tensor] - start)
+    start = row * (np.arange(len(tensor)) - np.repeat(np.cumsum(rows) - rows, rows))
+    return tensor, start, np.minimum(row, counts[tensor] - start)
 
 
 def chunks(sizes: np.ndarray) -> np.ndarray:

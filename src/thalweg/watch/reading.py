@@ -60,7 +60,7 @@ class Reader:
         kinds: dict[tuple, list[int]] = defaultdict(list)
         self.others = []
         for k, layer in enumerate(self.layers):
-            if walkable(layer.x):
+            if walkable(layer.x) and layer.x.device.type == "cpu":
                 kinds[layer.x.dtype, layer.keys].append(k)
             else:
                 self.others.append(k)
@@ -76,7 +76,7 @@ class Reader:
         self.sources = [
             Booked(self.sample, batch, which, self.layers[which[0]].keys)
             for batch in book.batches
-            if (which := [member.number for member in batch.members]) and kept.isdisjoint(which)
+            if (which := [member.number for member in batch.members]) and kept.isdisjoint(which) and batch.is_on_host
         ]
         covered = {k for source in self.sources for k in source.which}
         self.others = [k for k in range(len(self.layers)) if k not in covered]

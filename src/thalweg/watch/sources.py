@@ -51,9 +51,9 @@ class Booked:
 
     def __init__(self, sample: Sample, batch: Batch, which: list[int], keys: Sequence[str]) -> None:
         self.which = which
-        table, names = batch._table, batch._arrays
-        types = [*batch._storage.types, batch._storage.types[0]][: len(table.kernel.arrays)]
-        self._gather = Gather(sample, which, types, table.addresses(0).base)
+        names, count = batch.arrays, len(batch.storage.itemsizes)
+        types = [*batch.storage.types, batch.storage.types[0]][:count]
+        self._gather = Gather(sample, which, types, batch.bases)
         self._array = [WEIGHTS, GRADIENT, *(STATES + names.index(key) for key in keys)]
 
     def job(self, wanted: Wanted, result: np.ndarray) -> Callable[[], None]:
@@ -171,7 +171,7 @@ class Bundle:
         """A tensor as the native call can read it: itself, or a copy in the order of its weights; None if neither."""
         if not isinstance(tensor, Tensor):
             return None
-        plain = walkable(x) and tensor.device.type == "cpu" and tensor.shape == x.shape
+        plain = walkable(x) and x.device.type == tensor.device.type == "cpu" and tensor.shape == x.shape
         if plain and tensor.dtype == self._types[array] and same_order(tensor, x):
             return tensor
         if not plain or tensor.layout != torch.strided or type(tensor) not in PLAIN:

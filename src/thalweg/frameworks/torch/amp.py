@@ -49,7 +49,7 @@ class GradScaler(torch.amp.GradScaler):
         if not _may_fold(optimizer):
             return super()._check_inf_per_device(optimizer)
         scale, _ = self._check_scale_growth_tracker("_check_inf_per_device")
-        found = torch.full((), float(optimizer.look() > 0), dtype=torch.float32, device=scale.device)
+        found = torch.as_tensor(optimizer._unfit() > 0, dtype=torch.float32, device=scale.device)
         per_device = {scale.device: found}
         self._per_optimizer_states[id(optimizer)]["found_inf_per_device"] = per_device
         return per_device

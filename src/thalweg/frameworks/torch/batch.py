@@ -6,10 +6,8 @@ which is what gathering costs, and compares; only what moved is written into the
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from itertools import repeat
+from dataclasses import dataclass, field
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
@@ -17,16 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from thalweg.compile.numba import Kernel, compiled
 from thalweg.compile.storage import Storage
 from thalweg.frameworks.torch.frame import Frame
-from thalweg.frameworks.torch.memory import KERNEL_DTYPES, PLAIN, aligned, foldable, same_order
+from thalweg.frameworks.torch.memory import PLAIN, aligned, foldable, same_order
+from thalweg.frameworks.torch.on_device import DeviceSweep
+from thalweg.frameworks.torch.on_host import HostSweep, Threads
 from thalweg.frameworks.torch.plan import Plan, Recipe
 from thalweg.frameworks.torch.sharded import check_kind, holds_parts, locals_of, spread_of, stream
-from thalweg.frameworks.torch.state import shared_numbers
-from thalweg.sweep.cpu import keys, norm_table, squared_norm, step_values, sweep
-from thalweg.sweep.table import Table
-from thalweg.sweep.threads import Launch
+from thalweg.sweep.gpu import is_on_gpu
 
 ADDRESS, IS_CONTIGUOUS, STRIDE, DTYPE = Tensor.data_ptr, Tensor.is_contiguous, Tensor.stride, attrgetter("dtype")
 SIZE = Tensor.numel
@@ -73,6 +69,9 @@ class Batch:
         members: They; all of them plain tensors, or all of them DTensors with parts in the same processes.
         xs: What the kernel writes: the parameters, or of DTensors the parts that this process has.
         spread: Where the other parts are, if there are any.
+        arrays: The keys of their state arrays, in the kernel's order.
+        storage: How all arrays are stored.
+        sweep: Steps them, on the host or on a device.
     """
 
     def __init__(
@@ -84,45 +83,46 @@ class Batch:
         self._open = list if self.spread is None else locals_of
         self.xs = self._open(self._params)
         self.states = [m.state for m in members]
-        self._groups, self._group_of = np.unique([m.group for m in members], return_inverse=True)
         self._positions = [m.number for m in members]
         self._where = np.array(self._positions)
         self._in_order = self._positions == list(range(len(members)))
         self.gradient_dtype = self.xs[0].dtype
-        self._storage = storage
-        self._counts = [x.numel() * (2 if x.is_complex() else 1) for x in self.xs]
-        self._table = Table(compiled(recipe.program, storage), self._counts)
-        self._norm: Table | None = None
-        self._arrays = arrays
-        self._share_numbers()
+        self.storage, self.arrays = storage, arrays
+        counts = [x.numel() * (2 if x.is_complex() else 1) for x in self.xs]
+        if is_on_gpu(self.xs[0]):
+            device = self.xs[0].device
+            self.sweep = DeviceSweep(recipe, members, counts, storage, device, frame.exact)
+        else:
+            self.sweep = HostSweep(recipe, members, counts, storage)
         self._places, self._sizes = list(map(ADDRESS, self.xs)), list(map(SIZE, self.xs))
         self._state_places = self._find_state()
         # The kernel's arrays are x, g, then the states: nobody knows the gradients yet.
-        self._table.point(0, np.array(self._places, np.int64))
+        self.sweep.point(0, np.array(self._places, np.int64))
         for array, places in enumerate(self._state_places[: len(arrays)], start=2):
-            self._table.point(array, np.array(places, np.int64))
+            self.sweep.point(array, np.array(places, np.int64))
         self._gradients: list[int] | None = None
         self._contiguous = all(map(IS_CONTIGUOUS, self.xs))
         self._strides = None if self._contiguous else list(map(STRIDE, self.xs))
         self._foldable = [x for x in self.xs if foldable(x)]
         if storage.rounding == "stochastic":
             drawn = np.array([stream(m.x, m.number) for m in members], np.int64)
-            self._streams = drawn[:, 0]
-            self._table.start_at(drawn[:, 1])
+            self.sweep.draw(frame.seed, drawn[:, 0], drawn[:, 1])
         self._careful = [k for k, x in enumerate(self.xs) if x.is_complex() or x.numel() == 1]
 
-    def _share_numbers(self) -> None:
-        """Keep the step numbers, and each scalar state, of all members in one array, of which torch's are views."""
-        if self.recipe.counted:
-            self.steps = shared_numbers(self.states, "step")
-        else:  # torch knows of the first step only, by the state that it lacks
-            self.steps = np.array([0.0 if m.fresh else 1.0 for m in self.members])
-        self.scalars = [shared_numbers(self.states, key) for key in self.recipe.scalar_keys]
+    @property
+    def is_on_host(self) -> bool:
+        """Whether all of it lies in the host's memory, and is stepped there."""
+        return isinstance(self.sweep, HostSweep)
+
+    @property
+    def bases(self) -> np.ndarray | None:
+        """For each array of the kernel where the members' first elements are, kept up to date; None of a device."""
+        return self.sweep.table.bases if isinstance(self.sweep, HostSweep) else None
 
     def _find_state(self) -> list[list[int]]:
         """Where the members' state arrays and numbers are, key by key."""
         numbers = (*(("step",) if self.recipe.counted else ()), *self.recipe.scalar_keys)
-        arrays = [list(map(ADDRESS, self._open(map(itemgetter(key), self.states)))) for key in self._arrays]
+        arrays = [list(map(ADDRESS, self._open(map(itemgetter(key), self.states)))) for key in self.arrays]
         return arrays + [list(map(ADDRESS, map(itemgetter(key), self.states))) for key in numbers]
 
     def is_state_unmoved(self) -> bool:
@@ -161,9 +161,9 @@ class Batch:
                 if taken is not None:
                     taken.update(addresses)
                 if addresses != self._gradients:
-                    self._point(addresses)
+                    self.sweep.point(1, np.array(addresses, np.int64))
                     self._gradients = addresses
-                    self._table.present(None)
+                    self.sweep.table.present(None)
                 return Gathered()
         except (TypeError, RuntimeError):  # of None, or of a sparse gradient
             pass
@@ -190,7 +190,7 @@ class Batch:
             if gradient is None or gradient.layout != torch.strided:
                 found.present[k] = 0  # type: ignore[index]
                 if gradient is not None:
-                    found.sparse.append(self.members[k]._replace(fresh=self.steps[k] == 0))
+                    found.sparse.append(self.members[k]._replace(fresh=bool(self.sweep.steps[k] == 0)))
                 continue
             usable = _usable(gradient, x, self.gradient_dtype)
             if self.frame.zero_grad and usable.data_ptr() in taken:
@@ -199,70 +199,33 @@ class Batch:
                 found.copies[k] = usable
             addresses[k] = usable.data_ptr()
             taken.add(addresses[k])
-        self._point(addresses)
-        self._table.present(found.present)
+        self.sweep.point(1, np.array(addresses, np.int64))
+        self.sweep.table.present(found.present)
         self._gradients = None
         return found
 
-    def _point(self, addresses: list[int]) -> None:
-        places = np.array(addresses, np.int64)
-        self._table.point(1, places)
-        if self._norm is not None:
-            self._norm.point(0, places)
-
-    def squared_norm(self, found: Gathered, threads: int, launch: Launch) -> tuple[float, int]:
-        """The sum of the squares of the gathered gradients, and how many infinities and NaNs they have."""
-        dtype = KERNEL_DTYPES[self.gradient_dtype]
-        if self._norm is None:
-            self._norm = norm_table(dtype, self._counts)
-            self._norm.point(0, self._table.addresses(1))
-        self._norm.present(found.present)
-        return squared_norm(self._norm, dtype, threads=threads, launch=launch)
-
     def step(
-        self, found: Gathered, plans: Sequence[Plan], threads: int, launch: Launch, with_sums: bool = False
+        self,
+        found: Gathered,
+        plans: Sequence[Plan],
+        threads: Threads,
+        with_sums: bool = False,
+        skip: Tensor | None = None,
     ) -> None:
-        """Step every member that has a gradient; with sums, what `add_up` then tells is added up in the same sweep."""
-        self.steps += 1 if found.present is None else found.present
+        """Step every member that has a gradient; see `HostSweep.step`."""
         if found.sparse and not self.recipe.counted:  # nobody else counts those
-            self.steps += np.isin(self._positions, [member.number for member in found.sparse])
-        values, sets = self._values(plans, found.present)
-        if self._storage.rounding == "stochastic":
-            self._table.draw(keys(self.frame.seed, self._streams, self.steps.astype(np.int64)))
-        kernel = self._summing if with_sums else None
-        sweep(self._table, values, which=sets, threads=threads, launch=launch, kernel=kernel)
+            sparse = {member.number for member in found.sparse}
+            self.sweep.count([k for k, number in enumerate(self._positions) if number in sparse])
+        self.sweep.step(found.present, plans, threads, with_sums, skip)
         self._mark_changed(found)
-
-    @functools.cached_property
-    def _summing(self) -> Kernel:
-        """The kernel that makes the same step, and adds up."""
-        self._table.collect()
-        return compiled(self.recipe.program, replace(self._storage, sums=True))
 
     def add_up(self, found: Gathered, sums: np.ndarray) -> None:
         """Write the sums of the last step into the rows of the members that it stepped, by their positions."""
         if found.present is None and self._in_order and len(sums) == len(self._where):
-            self._table.sums(sums)
+            self.sweep.sums(sums)
             return
         there = slice(None) if found.present is None else found.present > 0
-        sums[self._where[there]] = self._table.sums()[there]
-
-    def _values(self, plans: Sequence[Plan], present: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
-        """The sets of per-step values that the members need, and for each member which of them; None stands for one."""
-        program, numbers = self.recipe.program, (self.steps, *self.scalars)
-        if not any(np.count_nonzero(column != column[0]) for column in numbers):  # faster than `all`
-            which = self._group_of
-            needed = list(zip(self._groups.tolist(), *(repeat(float(column[0])) for column in numbers), strict=False))
-        else:
-            groups = self._groups[self._group_of].tolist()
-            rows = list(zip(groups, *(column.tolist() for column in numbers), strict=True))
-            order = {row: k for k, row in enumerate(dict.fromkeys(rows))}
-            needed, which = list(order), np.array([order[row] for row in rows])
-        made = [step_values(program, t, plans[group].hyper, state) for group, t, *state in needed]
-        moved = slice(None) if present is None else present > 0
-        for column, new in zip(self.scalars, zip(*(new for _, new in made), strict=True), strict=False):
-            column[moved] = np.array(new)[which[moved]]
-        return np.array([values for values, _ in made]), which if len(made) > 1 else None
+        sums[self._where[there]] = self.sweep.sums()[there]
 
     def _mark_changed(self, found: Gathered) -> None:
         """Tell autograd which parameters a kernel has written, and zero the gradients that it saw as copies only."""
@@ -273,12 +236,6 @@ class Batch:
             torch.autograd.graph.increment_version([x.grad for x in xs])  # type: ignore[arg-type]
             for k in found.copies:
                 params[k].grad.zero_()  # type: ignore[union-attr]
-
-    def lost(self) -> tuple[int, int]:
-        """How many weights should have moved in the last step, and how many of them rounding kept where they were."""
-        if not self._storage.tally:
-            return 0, 0
-        return int(self._table.result("first").sum()), int(self._table.result("second").sum())
 
 
 def _usable(gradient: Tensor, x: Tensor, dtype: torch.dtype) -> Tensor:

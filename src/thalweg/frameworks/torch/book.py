@@ -148,7 +148,7 @@ def _kind(x: Tensor, state: dict[str, Any], plan: Plan, frame: Frame) -> tuple:
         tally=short and frame.rounding == "nearest",
     )
     counter = state["step"].dtype if plan.recipe.counted else None
-    return plan.recipe, arrays, storage, x.dtype, counter, spread_of(x)
+    return plan.recipe, arrays, storage, x.dtype, counter, spread_of(x), x.device
 
 
 def _check(x: Tensor, group: Mapping[str, Any], frame: Frame) -> None:

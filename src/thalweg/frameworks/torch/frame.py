@@ -37,6 +37,7 @@ class Frame:
         seed: Of stochastic rounding. A part of a DTensor draws what the whole would draw there, or if it is not one
             stretch of the whole, other bits than the other parts; replicas draw alike.
         threads: How many threads step; None is `torch.get_num_threads()`.
+        exact: On a GPU, whether every operation is rounded as on the CPU, to the last bit, which takes longer.
 
     Example:
         >>> Frame(clip_norm=1.0).needs_norm
@@ -52,6 +53,7 @@ class Frame:
     rounding: str = "nearest"
     seed: int = 0
     threads: int | None = None
+    exact: bool = False
 
     def __post_init__(self) -> None:
         for name, (expected, fits) in CHECKS.items():
@@ -103,6 +105,7 @@ CHECKS = {
     "state_dtype": ("'float32', or None for the weights' own", lambda v: v in (None, "float32", torch.float32)),
     "rounding": (f"one of {', '.join(ROUNDINGS)}", lambda v: v in ROUNDINGS),
     "seed": ("a whole number", lambda v: isinstance(v, int) and not isinstance(v, bool)),
+    "exact": ("True or False", lambda v: isinstance(v, bool)),
     "threads": ("a whole number above 0, or None", lambda v: v is None or (isinstance(v, int) and v > 0)),
 }
 NAMES = tuple(field.name for field in fields(Frame))

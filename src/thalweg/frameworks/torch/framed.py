@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 from torch._compile import _disable_dynamo
 from torch.optim.optimizer import _global_optimizer_pre_hooks
 
 from thalweg.errors import InputError
 from thalweg.frameworks.torch import scheduled
 from thalweg.frameworks.torch.book import Book
+from thalweg.frameworks.torch.decision import Decision, Scaler, decision_of
 from thalweg.frameworks.torch.evaluated import evaluation_weights
 from thalweg.frameworks.torch.flags import check_flags
 from thalweg.frameworks.torch.frame import NAMES, Frame, frame_of
@@ -23,6 +25,7 @@ from thalweg.frameworks.torch.loaded import keep_types
 from thalweg.frameworks.torch.memory import overseen
 from thalweg.frameworks.torch.named import by_name
 from thalweg.frameworks.torch.plan import Plan
+from thalweg.frameworks.torch.rehearsal import is_rehearsal, rehearse
 from thalweg.frameworks.torch.step import loss_of, norms, prepare, step_model, warn_if_lost
 from thalweg.frameworks.torch.watched import Watched
 
@@ -40,15 +43,15 @@ class Framed(torch.optim.Optimizer):
     Attributes:
         frame: The frame's arguments.
         schedules: For each group the schedules that its entries follow.
-        skipped: How many steps were left out because of infinite or NaN gradients.
     """
 
     frame: Frame
     schedules: list[scheduled.Entries]
-    skipped: int
+    _skipped: int = 0  # steps, as far as the host knows of them
+    _decision: Decision | None = None  # what is decided on a GPU; never saved
     _warned: bool = False  # that updates are lost to rounding
     _book: Book | None = None  # how the parameters were sorted; made anew when needed, never saved
-    _looked: list[tuple[float, int]] | None = None  # what `look` saw, for the step that follows
+    _looked: list[tuple[float, int]] | Decision | None = None  # what `look` saw, or who, for the step that follows
     _swapped: bool = False  # whether the parameters are their averages now
     _observer: Observer | None = None  # who watches the steps; never saved
     _folds_scale: bool = False  # whether a GradScaler hands its scale over instead of unscaling the gradients
@@ -68,10 +71,19 @@ class Framed(torch.optim.Optimizer):
             raise
         self._defaults, numbers = scheduled.split({k: v for k, v in given.arguments.items() if k != "params"})
         given.arguments.update(numbers)
-        self.schedules, self.skipped = [], 0
+        self.schedules = []
         plain(*given.args, **given.kwargs)
         check_flags(self.frame, given.arguments)
         self.state = Watched(dict, self.state)
+
+    @property
+    def skipped(self) -> int:
+        """How many steps were left out because of infinite or NaN gradients; a GPU is waited for."""
+        return self._skipped + (0 if self._decision is None else self._decision.skipped())
+
+    @skipped.setter
+    def skipped(self, count: int) -> None:
+        self._skipped = count - (self.skipped - self._skipped)
 
     @property
     def _step_supports_amp_scaling(self) -> bool:
@@ -130,8 +142,9 @@ class Framed(torch.optim.Optimizer):
                 "expected a step outside of averaged(), got one within, which would be lost: leave it first"
             )
         loss = loss_of(closure)
-        if self._is_rehearsal():
-            self._rehearse()
+        if is_rehearsal(self):
+            with self._turn:
+                rehearse(self)
             return loss
         observer = self._observer
         if observer is not None and overseen():  # whoever has torch's operations in hand would have the observer's too
@@ -152,24 +165,6 @@ class Framed(torch.optim.Optimizer):
             warn_if_lost(self, stepped.moved, stepped.lost)
         return loss
 
-    def _is_rehearsal(self) -> bool:
-        """Whether this is how torch.distributed.checkpoint has the state made: lr 0, gradients 0, before any step."""
-        groups = self.param_groups
-        if len(self.state) or not groups or groups[0].get("lr") != 0:  # almost always: no step waits for the rest
-            return False
-        if not all(group.get("lr") == 0 for group in groups):
-            return False
-        gradients = [x.grad for group in groups for x in group["params"] if x.grad is not None]
-        return bool(gradients) and not any(g.layout != torch.strided or g.count_nonzero() for g in gradients)
-
-    def _rehearse(self) -> None:
-        """Step, but leave the weights and the schedules: decay that does not depend on lr would move them."""
-        kept = [(x, x.detach().clone()) for group in self.param_groups for x in group["params"] if x.grad is not None]
-        with self._turn, torch.no_grad():
-            step_model(self, self.plans())
-            for x, before in kept:
-                x.copy_(before)
-
     @property
     def _turn(self) -> threading.RLock:
         """Held during a step, so that threads with one optimizer take turns; never saved."""
@@ -180,10 +175,21 @@ class Framed(torch.optim.Optimizer):
 
         The step that follows need not read them again to know their norm, unless a hook of its own may change them.
         """
+        return int(self._unfit())
+
+    def _unfit(self) -> int | Tensor:
+        """What `look` says; on a GPU it stays there where it can."""
         owner = unwrapped(self)
-        with owner._turn:
-            parts = norms(prepare(owner, owner.plans(), with_scale=True))
         hooked = owner._optimizer_step_pre_hooks or _global_optimizer_pre_hooks
+        with owner._turn:
+            work = prepare(owner, owner.plans(), with_scale=True)
+            decision = None if work.alone else decision_of(owner, work.book.batches)
+            if decision is not None:
+                decision.look(work.book.batches)
+                decision.make(owner.frame, Scaler(None, None), counts=False)
+                owner._looked = None if hooked else decision
+                return decision.unfit
+            parts = norms(work)
         owner._looked = None if hooked else parts
         return sum(unfit for _, unfit in parts)
 
@@ -262,7 +268,7 @@ class Framed(torch.optim.Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         kept = {name: value for name, value in vars(self).items() if name in _KEPT}
-        return {**super().__getstate__(), **kept}
+        return {**super().__getstate__(), **kept, "_skipped": self.skipped}
 
 
 def unwrapped(optimizer: Framed) -> Framed:
@@ -272,7 +278,7 @@ def unwrapped(optimizer: Framed) -> Framed:
 
 # A kernel is compiled already: torch's compiler leaves the step out of its graph and goes on behind it.
 _step_uncompiled = _disable_dynamo(lambda optimizer, closure: optimizer._step(closure))
-_KEPT = ("frame", "schedules", "skipped", "_warned", "_defaults")
+_KEPT = ("frame", "schedules", "_warned", "_defaults")
 
 
 def _without_compiler(method: Callable[..., None]) -> Callable[..., None]:

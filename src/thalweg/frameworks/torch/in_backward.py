@@ -22,6 +22,7 @@ from thalweg.frameworks.torch.arrivals import Part, Passage, Place, part_of
 from thalweg.frameworks.torch.framed import Framed
 from thalweg.frameworks.torch.optimizer import Optimizer
 from thalweg.frameworks.torch.possible import check_averaged, check_possible
+from thalweg.frameworks.torch.rehearsal import is_rehearsal, rehearse
 from thalweg.frameworks.torch.step import loss_of, warn_if_lost
 
 
@@ -154,8 +155,8 @@ class InBackward(Framed):
         loss = loss_of(closure)
         with self._turn:
             waiting = [x for group in self.param_groups for x in group["params"] if x.grad is not None]
-            if self._is_rehearsal():
-                self._rehearse()
+            if is_rehearsal(self):
+                rehearse(self)
                 return loss
             for x in waiting:
                 self._arrive(x)

@@ -7,6 +7,8 @@ import sys
 import torch
 from torch import Tensor
 
+from thalweg.sweep.gpu import has_triton, is_on_gpu
+
 PLAIN = (Tensor, torch.nn.Parameter)  # subclasses may keep their numbers elsewhere
 KERNEL_DTYPES = {
     torch.float64: "float64",
@@ -45,7 +47,9 @@ def overseen() -> bool:
 
 
 def walkable(x: Tensor) -> bool:
-    """Whether a parameter's elements fill one stretch of CPU memory, in any order of its axes, that is ours to write.
+    """Whether a kernel may write a parameter: its elements fill one stretch of memory, in any order of its axes.
+
+    That is memory of the CPU, or of a GPU where Triton is installed.
 
     Example:
         >>> walkable(torch.zeros(2, 3).t()), walkable(torch.zeros(2, 3)[:, ::2])
@@ -53,7 +57,11 @@ def walkable(x: Tensor) -> bool:
     """
     if overseen():
         return False
-    return type(x) in PLAIN and x.device.type == "cpu" and x.dtype in KERNEL_DTYPES and dense(x)
+    return type(x) in PLAIN and _has_kernels(x) and x.dtype in KERNEL_DTYPES and dense(x)
+
+
+def _has_kernels(x: Tensor) -> bool:
+    return has_triton() if is_on_gpu(x) else x.device.type == "cpu"
 
 
 def dense(x: Tensor) -> bool:

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from thalweg.errors import InputError
+from thalweg.frameworks.torch.decision import scaler_of
 from thalweg.frameworks.torch.framed import Framed
 from thalweg.frameworks.torch.in_backward import InBackward
-from thalweg.frameworks.torch.step import told_by_scaler
 
 
 class Observer(Protocol):
@@ -125,5 +125,5 @@ def observe(optimizer: Framed, observer: Observer) -> Callable[[], None]:
 
 def inverse_scale(optimizer: Framed) -> float:
     """What the gradients in `x.grad` are to be multiplied by within a step to be the loss's own; 1 without a scaler."""
-    scale, _ = told_by_scaler(optimizer)
+    scale = scaler_of(optimizer).scale
     return 1.0 if scale is None else scale

@@ -82,7 +82,7 @@ class Optimizer(Framed):
         if maximize:
             chosen = replace(chosen, rule=ascent(chosen.rule))
         self._defaults, numbers = scheduled.split(chosen.hyper)
-        self.schedules, self.skipped = [], 0
+        self.schedules = []
         if chosen.rule.point is not None:
             raise InputError(
                 f"rule '{chosen.rule.name}' wants its gradient at another point than the parameters, which torch does "

@@ -14,10 +14,10 @@ from thalweg.frameworks.torch import evaluator
 from thalweg.frameworks.torch.batch import Member
 from thalweg.frameworks.torch.frame import Frame
 from thalweg.frameworks.torch.memory import KERNEL_DTYPES, real_view
+from thalweg.frameworks.torch.on_host import Threads
 from thalweg.frameworks.torch.plan import Plan, Recipe
 from thalweg.frameworks.torch.state import array_keys, needs_kahan
 from thalweg.sweep.cpu import keys, step_values, sweep, table_of
-from thalweg.sweep.threads import Launch
 
 
 def next_step(recipe: Recipe, state: dict[str, Any], fresh: bool) -> float:
@@ -96,9 +96,7 @@ def touched(gradient: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
     return tuple(summed.indices().unbind()), summed.values()
 
 
-def sweep_rows(
-    plan: Plan, frame: Frame, member: Member, gradient: Tensor, t: float, threads: int, launch: Launch
-) -> None:
+def sweep_rows(plan: Plan, frame: Frame, member: Member, gradient: Tensor, t: float, threads: Threads) -> None:
     """Step the rows of a contiguous parameter that its sparse gradient names, in one native call, and no others."""
     x, state = member.x, member.state
     places, gradients = touched(gradient)
@@ -118,7 +116,7 @@ def sweep_rows(
     table = table_of(kernel, np.stack(addresses, axis=1), [length] * len(rows))
     if rounding == "stochastic":
         table.draw(keys(frame.seed, (rows << 32) ^ member.number, np.full(len(rows), int(t))))
-    sweep(table, np.array(next_values(plan, state, t)), threads=threads, launch=launch)
+    sweep(table, np.array(next_values(plan, state, t)), threads=threads.count, launch=threads.launch)
     torch.autograd.graph.increment_version([x])
 
 
@@ -168,4 +166,5 @@ def _square(x: Tensor) -> Tensor:
 
 def sparse_rows(x: Tensor, gradient: Tensor) -> bool:
     """Whether a sparse gradient can be stepped row by row through a kernel."""
-    return gradient.layout == torch.sparse_coo and x.is_contiguous() and not x.is_complex()
+    plain = x.device.type == "cpu" and x.is_contiguous() and not x.is_complex()
+    return gradient.layout == torch.sparse_coo and plain

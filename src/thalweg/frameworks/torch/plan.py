@@ -15,6 +15,7 @@ from thalweg.compile.trace import trace
 from thalweg.formula import Rule
 from thalweg.frameworks.torch.frame import Frame
 from thalweg.rules.peers import Match, defaults, flag_values, match
+from thalweg.sweep.gpu import is_on_gpu
 
 # Classes that keep no step number: torch's SGD needs to know the first step only, the one without a buffer.
 UNCOUNTED = ("SGD",)
@@ -108,16 +109,25 @@ def _with_choices(group: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _chooses(tensor: Tensor) -> float:
-    """The number in a tensor as it chooses among rules; a zero whose gradient is wanted does not switch decay off."""
+    """The number in a tensor as it chooses among rules; a zero whose gradient is wanted does not switch decay off.
+
+    Nor does one on a GPU, for which everybody would have to wait.
+    """
+    if is_on_gpu(tensor):
+        return math.nan
     number = tensor.item()
     return math.nan if tensor.requires_grad and number == 0 else number
 
 
 def numbers_of(hyper: dict[str, Any], group: Mapping[str, Any]) -> dict[str, Any]:
-    """The numbers in a group's hyperparameters; in a differentiable group tensors stay what they are."""
+    """The numbers in a group's hyperparameters; in a differentiable group, and on a GPU, tensors stay what they are."""
     if ORDINARY.issuperset(map(type, hyper.values())) or group.get("differentiable"):
         return hyper
-    return {name: value.item() if isinstance(value, Tensor) else value for name, value in hyper.items()}
+    return {name: _number(value) for name, value in hyper.items()}
+
+
+def _number(value: Any) -> Any:
+    return value.item() if isinstance(value, Tensor) and not is_on_gpu(value) else value
 
 
 # By everything that can change the match: a step has no time to search the catalogue.

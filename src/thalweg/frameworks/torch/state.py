@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -93,12 +92,17 @@ def _no_steps(x: Tensor, group: Mapping[str, Any]) -> Tensor:
     return torch.tensor(0.0, dtype=torch.float64 if wide else torch.float32, device=x.device if on_device else "cpu")
 
 
-def shared_numbers(states: Sequence[dict[str, Any]], key: str) -> np.ndarray:
-    """One array for a number of each state, of which the states then hold views; the array itself for NumPy.
+def shared_numbers(states: Sequence[dict[str, Any]], key: str, device: torch.device | str = "cpu") -> Tensor:
+    """One tensor for a number of each state, of which the states then hold views.
 
     A tensor that held such a number becomes the view itself: somebody else who has it sees it move on, as with torch.
+
+    Args:
+        states: They.
+        key: Of the number.
+        device: Where the numbers shall be.
     """
-    base = torch.stack([state[key].detach().cpu().reshape(()) for state in states])
+    base = torch.stack([state[key].detach().to(device).reshape(()) for state in states])
     moved: set[int] = set()
     for state, view in zip(states, base.unbind(), strict=True):
         number = state[key]
@@ -107,7 +111,7 @@ def shared_numbers(states: Sequence[dict[str, Any]], key: str) -> np.ndarray:
             moved.add(id(number))
         else:
             state[key] = view
-    return base.numpy()
+    return base
 
 
 def _can_move(number: Tensor, view: Tensor) -> bool:

@@ -14,15 +14,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from thalweg.compile.measured import SUMS
 from thalweg.frameworks.torch import others
 from thalweg.frameworks.torch.batch import Gathered, Member
 from thalweg.frameworks.torch.book import Book, check_layout, lengths_of, sort_parameters
+from thalweg.frameworks.torch.decision import NORM_OFFSET, Scaler, decision_of, scaler_of
 from thalweg.frameworks.torch.frame import Frame
+from thalweg.frameworks.torch.left_out import leave_out, refuse
 from thalweg.frameworks.torch.memory import is_sharded, walkable
+from thalweg.frameworks.torch.on_host import Threads
 from thalweg.frameworks.torch.plan import Plan
-from thalweg.frameworks.torch.sharded import anywhere, check_kind, local, local_gradients, own_number, spread_of, total
+from thalweg.frameworks.torch.sharded import check_kind, local, local_gradients, own_number, spread_of, total
 from thalweg.sweep.threads import Launch, openmp_team, own_threads
 
 if TYPE_CHECKING:
@@ -30,7 +34,6 @@ if TYPE_CHECKING:
 
 PROCESS = os.getpid()  # in which torch's OpenMP threads live; a child made by fork has another number
 GRADIENT = attrgetter("grad")
-NORM_OFFSET = 1e-6  # torch.nn.utils.clip_grad_norm_ adds it to the norm that it divides by
 
 
 def loss_of(closure: Callable[[], Any] | None) -> Any:
@@ -51,7 +54,8 @@ class Work:
         gradients: For each parameter its gradient, or None; of a DTensor the part that this process has.
         gathered: For each batch of the book its gradients.
         alone: Parameters that are stepped one by one.
-        threads: How many step.
+        threads: Who steps on the host.
+        skip: A number on a device that is not zero where the step is to be left out; None where the host knows that.
     """
 
     book: Book
@@ -59,7 +63,8 @@ class Work:
     gradients: list[Any]
     gathered: list[Gathered]
     alone: list[Member]
-    threads: int
+    threads: Threads
+    skip: Tensor | None = None
 
     def scale(self, factor: float) -> None:
         """Multiply the gradients by a number when they are read."""
@@ -98,33 +103,46 @@ def step_model(optimizer: Any, plans: Sequence[Plan], observer: Observer | None 
         What the step says of itself; None if it was left out.
     """
     frame: Frame = optimizer.frame
-    scale, found_unfit = told_by_scaler(optimizer)
+    scaler = scaler_of(optimizer)
     looked, optimizer._looked = optimizer._looked, None
-    if found_unfit:
-        _tell_skipped(observer)
-        _skip(optimizer)
-        return None
-    work = prepare(optimizer, plans, scale is not None)
+    if not scaler.is_on_device and scaler.found:
+        return leave_out(optimizer, observer)
+    work = prepare(optimizer, plans, scaler.grad_scale is not None)
+    decides = (frame.needs_norm or scaler.is_on_device) and observer is None and not work.alone
+    decision = decision_of(optimizer, work.book.batches) if decides else None
+    if decision is None:
+        return _step_if_fit(optimizer, work, scaler, looked if isinstance(looked, list) else None, observer)
+    if frame.needs_norm and looked is not decision:
+        decision.look(work.book.batches)
+    decision.make(frame, scaler)
+    work.skip = decision.skip
+    if frame.clip_norm is not None or scaler.grad_scale is not None:
+        for plan in work.plans:
+            plan.hyper["scale"] = decision.factor
+    return _step(optimizer, work, with_sums=False)
+
+
+def _step_if_fit(
+    optimizer: Any, work: Work, scaler: Scaler, looked: list[tuple[float, int]] | None, observer: Observer | None
+) -> Stepped | None:
+    """Step, where the host decides whether and how far; it waits where it has to ask a device."""
+    frame: Frame = optimizer.frame
+    if scaler.is_on_device and scaler.found:
+        return leave_out(optimizer, observer)
+    scale = scaler.scale
     if scale is not None:
         work.scale(scale)
     if frame.needs_norm:
         parts = looked or norms(work)
         unfit = sum(count for _, count in parts)
         if unfit and frame.nonfinite != "ignore":
-            _tell_skipped(observer)
-            _refuse(optimizer, work, unfit)
-            return None
+            return refuse(optimizer, work, unfit, observer)
         if frame.clip_norm is not None:
             _clip(work, frame.clip_norm, math.sqrt(sum(square for square, _ in parts)))
     stepped = _step(optimizer, work, observer is not None and observer.before())
     if scale is not None and stepped.sums is not None:
         stepped.sums[:] *= [scale ** name.count("g") for name, *_ in SUMS]  # once for each factor g
     return stepped
-
-
-def _tell_skipped(observer: Observer | None) -> None:
-    if observer is not None:
-        observer.skipped()
 
 
 def prepare(optimizer: Any, plans: Sequence[Plan], with_scale: bool) -> Work:
@@ -155,7 +173,7 @@ def prepare(optimizer: Any, plans: Sequence[Plan], with_scale: bool) -> Work:
         check_kind(flat[other.number], "a gradient", flat[other.number].grad)
         if frame.zero_grad:  # others may have the same gradient, and zero it first
             grads[other.number] = grads[other.number].clone()
-    return Work(book, framed, grads, gathered, alone, frame.threads or torch.get_num_threads())
+    return Work(book, framed, grads, gathered, alone, Threads(frame.threads or torch.get_num_threads(), team()))
 
 
 def norms(work: Work) -> list[tuple[float, int]]:
@@ -164,7 +182,7 @@ def norms(work: Work) -> list[tuple[float, int]]:
     With DTensors among them it is one sum over all processes, which therefore decide alike.
     """
     batches = list(zip(work.book.batches, work.gathered, strict=True))
-    parts = [batch.squared_norm(found, work.threads, team()) for batch, found in batches]
+    parts = [batch.sweep.squared_norm(found.present, work.threads) for batch, found in batches]
     parts += [others.squared_norm(work.gradients[other.number]) for other in work.alone]
     if not work.book.sharded:
         return parts
@@ -182,7 +200,7 @@ def _clip(work: Work, most: float, norm: float) -> None:
 def _step(optimizer: Any, work: Work, with_sums: bool) -> Stepped:
     sums = np.full((len(work.book.flat), len(SUMS)), np.nan) if with_sums else None
     for batch, found in zip(work.book.batches, work.gathered, strict=True):
-        batch.step(found, work.plans, work.threads, team(), with_sums)
+        batch.step(found, work.plans, work.threads, with_sums, work.skip)
         if sums is not None:
             batch.add_up(found, sums)
     for other in work.alone:
@@ -196,7 +214,7 @@ def _step(optimizer: Any, work: Work, with_sums: bool) -> Stepped:
     if any(other.fresh for other in work.book.others):
         work.book.others = [other._replace(fresh=False) for other in work.book.others]
     work.book.made = []
-    moved, lost = zip((0, 0), *(batch.lost() for batch in work.book.batches), strict=True)
+    moved, lost = zip((0, 0), *(batch.sweep.lost() for batch in work.book.batches), strict=True)
     return Stepped(sum(moved), sum(lost), sums)
 
 
@@ -208,47 +226,14 @@ def _zero_parts(work: Work) -> None:
             gradient.zero_()
 
 
-def _refuse(optimizer: Any, work: Work, unfit: int) -> None:
-    """What the frame says of infinite and NaN gradients: skip the step, or raise."""
-    if optimizer.frame.nonfinite == "skip":
-        _skip(optimizer)
-        return
-    _unmake(optimizer)
-    marks = [g is not None and others.squared_norm(g)[1] > 0 for g in work.gradients]
-    bad = [k for k, mark in enumerate(anywhere(marks, work.book.meshes)) if mark]
-    raise RuntimeError(
-        f"expected finite gradients, got {unfit} infinite or NaN numbers, in parameter number "
-        f"{', '.join(map(str, bad[:5]))}{' and more' if len(bad) > 5 else ''}: lower the learning rate or the scale "
-        "of the loss, or give nonfinite='skip'"
-    )
-
-
-def _skip(optimizer: Any) -> None:
-    """Leave the step out, and count that; gradients that would have been zeroed are."""
-    optimizer.skipped += 1
-    _unmake(optimizer)
-    if optimizer.frame.zero_grad:
-        gradients = [x.grad for group in optimizer.param_groups for x in group["params"] if x.grad is not None]
-        with torch.no_grad():
-            for gradient in gradients:
-                gradient.zero_()
-
-
-def _unmake(optimizer: Any) -> None:
-    """Forget the state that was made for a step that is not taken."""
-    if optimizer._book is not None and optimizer._book.made:
-        optimizer._book.unmake(optimizer.state)
-        optimizer._book = None
-
-
-def _step_alone(optimizer: Any, other: Member, plan: Plan, gradient: Any, threads: int) -> None:
+def _step_alone(optimizer: Any, other: Member, plan: Plan, gradient: Any, threads: Threads) -> None:
     """Step a parameter that no table holds now: because of where it is, or because its gradient is sparse."""
     group, frame = optimizer.param_groups[other.group], optimizer.frame
     parameter, other = other.x, _opened(other, frame)
     x = other.x
     t = others.next_step(plan.recipe, other.state, other.fresh)
     if others.sparse_rows(x, gradient) and walkable(x) and not group.get("differentiable"):
-        others.sweep_rows(plan, frame, other, gradient, t, threads, team())
+        others.sweep_rows(plan, frame, other, gradient, t, threads)
     else:
         others.evaluate(plan, frame, other, gradient, t, bool(group.get("differentiable")))
     if frame.zero_grad:
@@ -261,12 +246,6 @@ def _opened(other: Member, frame: Frame) -> Member:
         return other
     number = own_number(other.x, other.number) if frame.rounding == "stochastic" else other.number
     return other._replace(x=local(other.x), state={k: local(v) for k, v in other.state.items()}, number=number)
-
-
-def told_by_scaler(optimizer: Any) -> tuple[float | None, bool]:
-    """What torch's GradScaler left: what to multiply gradients by, and whether it found an infinity or NaN."""
-    scale, found = getattr(optimizer, "grad_scale", None), getattr(optimizer, "found_inf", None)
-    return (None if scale is None else 1.0 / float(scale)), found is not None and bool(found.item())
 
 
 def warn_if_lost(optimizer: Any, moved: int, lost: int) -> None:

@@ -1,0 +1,218 @@
+"""Tensors on a GPU that one kernel steps: step numbers, hyperparameters and decisions stay there, and nobody waits."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from thalweg.compile.measured import SUMS
+from thalweg.compile.storage import Storage
+from thalweg.compile.triton import source
+from thalweg.compile.triton_norm import norm_source
+from thalweg.compile.triton_once import keys_source, values_source
+from thalweg.frameworks.torch.memory import KERNEL_DTYPES
+from thalweg.frameworks.torch.plan import Plan, Recipe
+from thalweg.frameworks.torch.state import shared_numbers
+from thalweg.sweep.gpu import DeviceTable, Part, launch, within
+from thalweg.sweep.mirror import Later, Mirror, is_capturing
+
+if TYPE_CHECKING:
+    from thalweg.frameworks.torch.batch import Member
+    from thalweg.frameworks.torch.on_host import Threads
+
+KEYS = 128  # rows that get their keys from one program
+TALLIES = 64  # steps: in one of so many the updates that rounding keeps are counted
+
+
+class DeviceSweep:
+    """Steps the members of a batch, as `HostSweep` does.
+
+    Attributes:
+        table: Where their arrays lie.
+        steps: For each member how many steps it has taken, on the device.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        members: Sequence[Member],
+        counts: Sequence[int],
+        storage: Storage,
+        device: torch.device,
+        exact: bool,
+    ) -> None:
+        self._program, self._device, self._exact = recipe.program, device, exact
+        self._storage, self._tallies, self._turn = replace(storage, tally=False), storage.tally, 0
+        self._groups, self._group_of = np.unique([member.group for member in members], return_inverse=True)
+        states = [member.state for member in members]
+        if recipe.counted:
+            self.steps = _numbers(states, "step", device, (torch.float32, torch.float64))
+        else:  # torch knows of the first step only, by the state that it lacks
+            self.steps = torch.tensor([0.0 if member.fresh else 1.0 for member in members], device=device)
+        self._scalars = [_numbers(states, key, device, (torch.float64,)) for key in recipe.scalar_keys]
+        self._make_room(len(members))
+        self.table = DeviceTable(storage.itemsizes, counts, device)
+        self.table.choose(_places(self._values, len(members)))
+        self._pending: Later | None = None
+
+    def _make_room(self, members: int) -> None:
+        """For what is made anew in each step, and for the addresses of that."""
+        make = functools.partial(torch.zeros, dtype=torch.float64, device=self._device)
+        width, hyper = max(1, len(self._program.used_scalars)), len(self._program.hyper)
+        self._values, self._nowhere, self._never = make((members, width)), make(width), make(())
+        self._hyper = Mirror((len(self._groups), max(1, hyper)), torch.float64, self._device)
+        self._image = np.zeros((members, 2 + hyper + len(self._scalars)), np.int64)
+        self._image[:, 0] = _places(self.steps, members)
+        for k, column in enumerate(self._scalars, start=1 + hyper):
+            self._image[:, k] = _places(column, members)
+        self._image[:, -1] = _places(self._values, members)
+        self._sets = Mirror(self._image.shape, torch.int64, self._device)
+
+    def point(self, array: int, addresses: np.ndarray) -> None:
+        """Say where an array of every member begins."""
+        self.table.point(array, addresses)
+
+    def draw(self, seed: int, streams: np.ndarray, offsets: np.ndarray) -> None:
+        """Say where the members' random bits come from: a seed, and for each its stream, and where in it it begins."""
+        self._seed = torch.tensor([(seed + 2**63) % 2**64 - 2**63], device=self._device)
+        self._streams, self._drawn_for = streams, -1
+        self.table.start_at(offsets)
+
+    def norm(self, squares: Tensor, unfits: Tensor) -> None:
+        """Write for each row the sum of the gradients' squares, and how many infinities and NaNs they have."""
+        text = norm_source(self._storage.types[1], self._storage.arrays(self._program))
+        with within(self._device):
+            for part in self.table.parts():
+                part.launch(text, squares[part.rows], unfits[part.rows])
+
+    def squared_norm(self, present: np.ndarray | None, threads: Threads) -> tuple[float, int]:
+        """As `HostSweep` says it; the host waits for that."""
+        both = torch.zeros((2, len(self.table.tensor)), dtype=torch.float64, device=self._device)
+        self.norm(*both)
+        square, unfit = both.sum(dim=1).tolist()
+        return square, int(unfit)
+
+    def count(self, members: Sequence[int]) -> None:
+        """Count a step of members that others take."""
+        self.steps[list(members)] += 1
+
+    def step(
+        self,
+        present: np.ndarray | None,
+        plans: Sequence[Plan],
+        threads: Threads,
+        with_sums: bool = False,
+        skip: Tensor | None = None,
+    ) -> None:
+        """Step the members that are present: a launch for their per-step values, and one or two for their arrays.
+
+        Args:
+            present: Which members are; None stands for all.
+            plans: For each group of the optimizer how to step it.
+            threads: Of the host, which have nothing to do.
+            with_sums: Whether `sums` is asked for afterwards.
+            skip: A float64 on the device that is not zero where the step shall be left out; None: it is taken.
+        """
+        skip = self._never if skip is None else skip
+        tally = self._tallies and self._turn % TALLIES == 0 and not is_capturing(self._device)
+        self._turn += 1
+        with within(self._device):
+            launch(self._values_text, len(self._image), self._sets_of(plans, present), skip, warps=1)
+            parts = self.table.parts()
+            for part in parts:
+                self._step_rows(part, skip, with_sums, tally)
+        if tally:
+            self._pending = Later(torch.stack([part.table[:, -2:].sum(dim=0) for part in parts]).sum(dim=0))
+
+    def _step_rows(self, part: Part, skip: Tensor, with_sums: bool, tally: bool) -> None:
+        if self._storage.rounding == "stochastic":
+            self._draw_for(part)
+        sums = (self._sums[part.rows],) if with_sums else ()
+        part.launch(self._text(with_sums, tally), skip, *sums, exact=self._exact)
+
+    @functools.cached_property
+    def _values_text(self) -> str:
+        return values_source(self._program, KERNEL_DTYPES[self.steps.dtype])
+
+    @functools.lru_cache(maxsize=4)  # noqa: B019 - a batch lives as long as its optimizer, and has few texts
+    def _text(self, sums: bool, tally: bool) -> str:
+        return source(self._program, replace(self._storage, sums=sums, tally=tally), self._exact)
+
+    def _sets_of(self, plans: Sequence[Plan], present: np.ndarray | None) -> Tensor:
+        """The table of what the per-step values are made of, on the device: who is absent works with nothing."""
+        width = len(self._program.hyper)
+        self._image[:, 1 : 1 + width] = self._hyper_places(plans)[self._group_of][:, :width]
+        image = self._image
+        if present is not None:
+            image = np.where(present[:, None] > 0, image, self._nowhere.data_ptr())
+        return self._sets.holding(image, is_shared=False)
+
+    def _hyper_places(self, plans: Sequence[Plan]) -> np.ndarray:
+        """Where each group's hyperparameters are on the device.
+
+        A float64 there is read where it is, any other tensor is copied in each step, and numbers of the host when they
+        have changed.
+        """
+        asked = [[plans[group].hyper[name] for name in self._program.hyper] for group in self._groups]
+        told = {(g, k): v for g, row in enumerate(asked) for k, v in enumerate(row) if isinstance(v, Tensor)}
+        host = np.zeros(self._hyper.numbers.shape)
+        for g, row in enumerate(asked):
+            host[g, : len(row)] = [0.0 if isinstance(value, Tensor) else value for value in row]
+        numbers = self._hyper.holding(host)
+        places = numbers.data_ptr() + 8 * np.arange(host.size, dtype=np.int64).reshape(host.shape)
+        for (g, k), value in told.items():
+            if value.dtype == torch.float64 and value.device == self._device:
+                places[g, k] = value.data_ptr()
+            else:
+                numbers[g, k].copy_(value.detach().reshape(()), non_blocking=True)
+        return places
+
+    def _draw_for(self, part: Part) -> None:
+        """Write the keys of random bits into the rows."""
+        if self._drawn_for != self.table.version:
+            streams, steps = self._streams[self.table.tensor], _places(self.steps, len(self.steps))[self.table.tensor]
+            self._row_streams, self._row_steps = (torch.from_numpy(a).to(self._device) for a in (streams, steps))
+            self._drawn_for = self.table.version
+        rows = len(part.table)
+        arguments = (part.table, self._row_streams[part.rows], self._row_steps[part.rows], self._seed, rows)
+        text = keys_source(len(self._storage.itemsizes), KERNEL_DTYPES[self.steps.dtype])
+        launch(text, -(-rows // KEYS), *arguments, BLOCK=KEYS)
+
+    @functools.cached_property
+    def _sums(self) -> Tensor:
+        return torch.zeros((len(self.table.tensor), len(SUMS)), dtype=torch.float64, device=self._device)
+
+    def sums(self, total: np.ndarray | None = None) -> np.ndarray:
+        """For each member what the last step added up; written where it is asked for. The host waits for that."""
+        found = self.table.total(self._sums.cpu().numpy())
+        if total is None:
+            return found
+        total[:] = found
+        return total
+
+    def lost(self) -> tuple[int, int]:
+        """What was counted in a step some time ago and has arrived now, once: see `HostSweep`."""
+        numbers = None if self._pending is None else self._pending.read()
+        if numbers is None:
+            return 0, 0
+        self._pending = None
+        return int(numbers[0]), int(numbers[1])
+
+
+def _numbers(states: list[dict[str, Any]], key: str, device: torch.device, types: tuple[torch.dtype, ...]) -> Tensor:
+    """The states' numbers in one tensor on the device, in the first of some types if they have none of them."""
+    for state in states:
+        if state[key].dtype not in types:
+            state[key] = state[key].to(types[0])
+    return shared_numbers(states, key, device)
+
+
+def _places(numbers: Tensor, rows: int) -> np.ndarray:
+    """Where the first number of each row is."""
+    return numbers.data_ptr() + np.arange(rows, dtype=np.int64) * (numbers.stride(0) * numbers.element_size())

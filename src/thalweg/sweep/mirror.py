@@ -1,0 +1,99 @@
+"""Numbers of the host on a device, renewed without waiting for it, in a CUDA graph's capture too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# What captured graphs copy from and to. They may be played as long as the process lives.
+_captured: list[Tensor] = []
+
+
+def is_capturing(device: torch.device) -> bool:
+    """Whether what is done on a device now goes into a CUDA graph instead."""
+    return device.type == "cuda" and torch.cuda.is_current_stream_capturing()
+
+
+class Mirror:
+    """An array on a device that follows one on the host.
+
+    Attributes:
+        numbers: It, on the device.
+    """
+
+    def __init__(self, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> None:
+        self.numbers = torch.zeros(shape, dtype=dtype, device=device)
+        self._sent: np.ndarray | None = None
+        self._spare: Tensor | None = None  # memory to copy from in a capture, within which none can be had
+
+    def holding(self, host: np.ndarray, is_known: bool = False, is_shared: bool = True) -> Tensor:
+        """The numbers on the device, or, within a capture, others there which the graph fills with them.
+
+        Args:
+            host: What they shall be.
+            is_known: Whether they are what they were in the last call, which need not be looked at then.
+            is_shared: Whether a graph may use the same ones, which then follow the host after its capture too; it
+                does so if they are what they shall be when it is captured.
+        """
+        same = is_known or (self._sent is not None and host.tobytes() == self._sent.tobytes())
+        if is_capturing(self.numbers.device):
+            return self.numbers if same and is_shared else self._branched(host)
+        if not same:
+            self._renew(host)
+        return self.numbers
+
+    def forget(self) -> None:
+        """Somebody else has written to the numbers: send them all next time."""
+        self._sent = None
+
+    def _renew(self, host: np.ndarray) -> None:
+        """Send what has changed: a column, or everything."""
+        changed = [] if self._sent is None or host.ndim < 2 else np.flatnonzero((host != self._sent).any(axis=0))
+        if len(changed) == 1:
+            column = int(changed[0])
+            self.numbers[:, column].copy_(self._staged(host[:, column]), non_blocking=True)
+        else:
+            self.numbers.copy_(self._staged(host), non_blocking=True)
+        self._sent = host.copy()
+
+    def _branched(self, host: np.ndarray) -> Tensor:
+        staged, self._spare = self._spare, None
+        staged = _pinned(host) if staged is None else staged
+        staged.numpy()[:] = host
+        branch = torch.empty_like(self.numbers)
+        _captured.extend((staged, branch))
+        return branch.copy_(staged, non_blocking=True)
+
+    def _staged(self, host: np.ndarray) -> Tensor:
+        """The numbers where a device can copy them from while the host goes on."""
+        if self.numbers.device.type == "cpu":
+            return torch.from_numpy(host)
+        if self._spare is None:
+            self._spare = _pinned(self.numbers)
+        staged = _pinned(host)
+        staged.numpy()[:] = host
+        return staged
+
+
+def _pinned(like: np.ndarray | Tensor) -> Tensor:
+    dtype = like.dtype if isinstance(like, Tensor) else torch.from_numpy(like[:0]).dtype
+    return torch.empty(tuple(like.shape), dtype=dtype, pin_memory=True)
+
+
+class Later:
+    """A few numbers of a device, which the host reads when they have arrived."""
+
+    def __init__(self, numbers: Tensor) -> None:
+        is_here = numbers.device.type == "cpu"
+        self._here = numbers if is_here else torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True)
+        self._event = None if is_here else torch.cuda.Event()
+        if self._event is not None:
+            self._here.copy_(numbers, non_blocking=True)
+            self._event.record(torch.cuda.current_stream(numbers.device))
+
+    def read(self) -> list | None:
+        """They; None if they are still on their way."""
+        return self._here.tolist() if self._event is None or self._event.query() else None
