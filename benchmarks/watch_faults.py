@@ -1,7 +1,7 @@
 """Do the alarms of `thalweg.watch` find what is wrong, and are they silent where nothing is?
 
-    python benchmarks/watch_faults.py [--problems known|held-back-first|held-back] [--runs 20] [--every 1] \
-        [--faults lr-high,nan] [--processes 2] [--json FILE]
+    python benchmarks/watch_faults.py [--problems known|held-back-first|held-back-second|held-back] [--runs 20] \
+        [--every 1] [--faults lr-high,nan] [--processes 2] [--json FILE]
 
 For every fault so many runs with the fault planted, and for each its healthy twin: the same problem, seed and family of
 rules, well set. Half of the runs take the steps of torch's own optimizers, half those of Thalweg's. Found: by an alarm
@@ -10,8 +10,9 @@ other alarms were raised. After: the median of the steps from the fault's beginn
 32 measurements late. A healthy run with any alarm is a false alarm.
 
 The alarms' thresholds were set with the known problems in sight, tried on those that were held back at first, and set
-anew with both in sight; the problems that are held back now were first watched when these were committed. With
-`--every 0` nothing is watched: that shows whether the faults do harm and the healthy runs learn. `--json` writes
+anew with both in sight; the problems that were held back second were first watched when these were committed, and two
+alarms were then mended with them in sight. Those that are held back now were first watched when that was committed.
+With `--every 0` nothing is watched: that shows whether the faults do harm and the healthy runs learn. `--json` writes
 everything into a file, beside what it holds of the other problems.
 """
 

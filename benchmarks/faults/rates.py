@@ -1,6 +1,6 @@
 """Which learning rates are good ones: trains every problem with every rule, unwatched, and prints `grounds.py`'s rates.
 
-    python benchmarks/faults/rates.py [--problems known|held-back-first|held-back] [--rules adam,sgd]
+    python benchmarks/faults/rates.py [--problems known|held-back-first|held-back-second|held-back] [--rules adam,sgd]
 
 A rate is good in the middle, on a logarithmic scale, of those between 1e-5 and 10 whose loss on validation samples goes
 at least 95 % of the way down that the best of them goes: first whole decades, then thirds of decades around the best.
