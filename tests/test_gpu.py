@@ -342,6 +342,18 @@ def test_a_learning_rate_in_a_tensor_is_read_in_every_step(make: Callable, dtype
 # -- what else users do --
 
 
+def test_without_triton_torch_steps_them_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    with stepping():
+        for module in ("book", "memory"):
+            monkeypatch.setattr(f"thalweg.frameworks.torch.{module}.has_triton", lambda: False)
+        xs = weights(device=DEVICE)
+        optimizer = thalweg.torch.Adam(xs, clip_norm=1.0, nonfinite="skip")
+        feed(xs, 0)
+        with pytest.warns(UserWarning, match="expected Triton for parameters on a GPU, got none"):
+            optimizer.step()
+        assert len(optimizer._book.others) == len(xs)
+
+
 def test_state_goes_from_device_to_cpu_and_back() -> None:
     make = functools.partial(thalweg.torch.AdamW, exact=True, ema=0.9)
     expected = trained(make, "cpu", steps=6)

@@ -80,7 +80,7 @@ class Blocks:
     def are_weights_as_left(self) -> bool:
         """Whether the weights before this measurement are, in the sample, those behind the one before."""
         raw, slot = self.raw, self.slot
-        return slot > 0 and np.array_equal(raw["x"][slot], raw["x after"][slot - 1])
+        return slot > 0 and bool((raw["x"][slot] == raw["x after"][slot - 1]).all())
 
     @property
     def wants_reference(self) -> bool:

@@ -63,7 +63,8 @@ class Changes:
 
     def after(self) -> np.ndarray:
         """The sums, for each layer those of `thalweg.compile.measured.SUMS`; NaN where it had no gradient."""
-        sums = np.full((len(self._reader.layers), len(SUMS)), np.nan)
+        sums = np.empty((len(self._reader.layers), len(SUMS)))
+        sums.fill(np.nan)
         for copied in self._copied:
             copied.add_up(sums)
             if not self._keep and copied.is_large:

@@ -154,6 +154,8 @@ class Bundle:
         self.strange[array] = []
         self._choose_type(tensors, array)
         used = [self._usable(k, x, tensor, array) for k, x, tensor in zip(self.which, self.xs, tensors, strict=True)]
+        if not self.strange[array]:
+            del self.strange[array]
         addresses = [0 if tensor is None else tensor.data_ptr() for tensor in used]
         as_they_are = all(a is b and a is not None for a, b in zip(used, tensors, strict=True))
         in_order = as_they_are and all(map(IS_CONTIGUOUS, used))  # type: ignore[arg-type]

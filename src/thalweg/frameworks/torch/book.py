@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from operator import is_
@@ -21,6 +22,7 @@ from thalweg.frameworks.torch.plan import Plan
 from thalweg.frameworks.torch.sharded import aligned_part, check_kind, check_spread, local, place, spread_of
 from thalweg.frameworks.torch.state import array_keys, fill, missing
 from thalweg.frameworks.torch.watched import Watched
+from thalweg.sweep.gpu import has_triton, is_on_gpu
 
 
 class Book:
@@ -128,6 +130,12 @@ def sort_parameters(
             others.append(member)
         else:
             members[_kind(x, entries, plan, frame)].append(member)
+    if not has_triton() and any(is_on_gpu(other.x) for other in others):
+        warnings.warn(
+            "expected Triton for parameters on a GPU, got none: torch's operations step them one by one, which takes "
+            "many times as long; pip install triton",
+            stacklevel=2,
+        )
     batches = [Batch(key[0], frame, found, key[1], key[2]) for key, found in members.items()]
     book = Book(flat, lengths_of(groups), optimizer.state, plans, batches)
     book.others, book.idle, book.made = others, idle, made

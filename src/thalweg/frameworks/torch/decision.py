@@ -29,6 +29,8 @@ class Scaler(NamedTuple):
     @property
     def is_on_device(self) -> bool:
         """Whether asking it would have the host wait."""
+        if self.grad_scale is None and self.found_inf is None:
+            return False
         return any(isinstance(part, Tensor) and is_on_gpu(part) for part in self)
 
     @property

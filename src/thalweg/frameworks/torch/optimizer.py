@@ -41,7 +41,8 @@ class Optimizer(Framed):
         differentiable: Whether gradients flow through `step` to the weights before, the gradients, the state and those
             hyperparameters that are given as tensors.
         foreach: As in torch, where it chooses among implementations; here all are one.
-        capturable: As in torch: whether step numbers live on the parameters' device.
+        capturable: As in torch: whether step numbers live on the parameters' device. Where Triton steps them on a GPU
+            they do in any case.
         fused: As in torch, where it chooses among implementations; sparse gradients are refused with it.
         hyper: The rule's hyperparameters, numbers, schedules or tensors with one number; those not given have the
             rule's defaults. And the arguments of `Frame`.

@@ -198,7 +198,9 @@ def _clip(work: Work, most: float, norm: float) -> None:
 
 
 def _step(optimizer: Any, work: Work, with_sums: bool) -> Stepped:
-    sums = np.full((len(work.book.flat), len(SUMS)), np.nan) if with_sums else None
+    sums = np.empty((len(work.book.flat), len(SUMS))) if with_sums else None
+    if sums is not None:
+        sums.fill(np.nan)
     for batch, found in zip(work.book.batches, work.gathered, strict=True):
         batch.step(found, work.plans, work.threads, with_sums, work.skip)
         if sums is not None:
