@@ -130,7 +130,8 @@ class DeviceTable:
         self._image = np.zeros((len(self.tensor), len(itemsizes) + len(FIELDS)), np.int64)
         self._column("start")[:], self._column("count")[:] = self._start, self._size
         self._mirror = Mirror(self._image.shape, torch.int64, device)
-        self._even, self._is_sent, self.version = 0, False, 0
+        self._even, self.version = 0, 0
+        self._changed = set(range(self._image.shape[1]))  # columns that the device does not know yet
 
     def point(self, array: int, addresses: np.ndarray) -> bool:
         """Say where an array's first elements are, for every tensor.
@@ -146,7 +147,7 @@ class DeviceTable:
             return False
         self._bases[array] = addresses
         self._image[:, array] = addresses[self.tensor] + self._itemsizes[array] * self._start
-        self._is_sent = False
+        self._changed.add(array)
         return True
 
     def present(self, which: np.ndarray | None) -> None:
@@ -163,10 +164,11 @@ class DeviceTable:
 
     def parts(self) -> tuple[Part, Part]:
         """The table on the device as it is now: the rows that lie evenly, and the others."""
-        if not self._is_sent:
+        if self._changed:
             self._sort()
-        table = self._mirror.holding(self._image, is_known=self._is_sent, is_shared=False)
-        self._is_sent = table is self._mirror.numbers
+        table = self._mirror.holding(self._image, self._changed, is_shared=False)
+        if table is self._mirror.numbers:
+            self._changed.clear()
         even, rest = slice(0, self._even), slice(self._even, len(self._image))
         return Part(table[even], even, True), Part(table[rest], rest, False)
 
@@ -188,12 +190,13 @@ class DeviceTable:
             self._image[:] = self._image[order]
             self.tensor, self._start, self._size = self.tensor[order], self._start[order], self._size[order]
             self.version += 1
+            self._changed.update(range(self._image.shape[1]))
         self._even = even
 
     def _set(self, field: str, numbers: np.ndarray) -> None:
         if not np.array_equal(self._column(field), numbers):
             self._column(field)[:] = numbers
-            self._is_sent = False
+            self._changed.add(len(self._itemsizes) + FIELDS.index(field))
 
     def _column(self, field: str) -> np.ndarray:
         return self._image[:, len(self._itemsizes) + FIELDS.index(field)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import torch
@@ -29,35 +29,38 @@ class Mirror:
         self._sent: np.ndarray | None = None
         self._spare: Tensor | None = None  # memory to copy from in a capture, within which none can be had
 
-    def holding(self, host: np.ndarray, is_known: bool = False, is_shared: bool = True) -> Tensor:
+    def holding(self, host: np.ndarray, changed: Collection[int] | None = None, is_shared: bool = True) -> Tensor:
         """The numbers on the device, or, within a capture, others there which the graph fills with them.
 
         Args:
             host: What they shall be.
-            is_known: Whether they are what they were in the last call, which need not be looked at then.
+            changed: The columns in which they differ from what they were in the last call; None: find out.
             is_shared: Whether a graph may use the same ones, which then follow the host after its capture too; it
                 does so if they are what they shall be when it is captured.
         """
-        same = is_known or (self._sent is not None and host.tobytes() == self._sent.tobytes())
+        columns = self._changed(host) if changed is None else changed
         if is_capturing(self.numbers.device):
-            return self.numbers if same and is_shared else self._branched(host)
-        if not same:
-            self._renew(host)
+            return self._branched(host) if columns or not is_shared else self.numbers
+        if len(columns) == 1 and host.ndim == 2:
+            column = next(iter(columns))
+            self.numbers[:, column].copy_(self._staged(host[:, column]), non_blocking=True)
+        elif columns:
+            self.numbers.copy_(self._staged(host), non_blocking=True)
+        if columns and changed is None:
+            self._sent = host.copy()
         return self.numbers
 
     def forget(self) -> None:
         """Somebody else has written to the numbers: send them all next time."""
         self._sent = None
 
-    def _renew(self, host: np.ndarray) -> None:
-        """Send what has changed: a column, or everything."""
-        changed = [] if self._sent is None or host.ndim < 2 else np.flatnonzero((host != self._sent).any(axis=0))
-        if len(changed) == 1:
-            column = int(changed[0])
-            self.numbers[:, column].copy_(self._staged(host[:, column]), non_blocking=True)
-        else:
-            self.numbers.copy_(self._staged(host), non_blocking=True)
-        self._sent = host.copy()
+    def _changed(self, host: np.ndarray) -> Collection[int]:
+        """The columns that differ from what was sent last."""
+        if self._sent is None:
+            return range(host.shape[-1])
+        if host.tobytes() == self._sent.tobytes():
+            return ()
+        return [k for k in range(host.shape[-1]) if host[..., k].tobytes() != self._sent[..., k].tobytes()]
 
     def _branched(self, host: np.ndarray) -> Tensor:
         staged, self._spare = self._spare, None
