@@ -60,6 +60,10 @@ def test_rows_are_read_in_wide_pieces_only_where_everything_lies_evenly() -> Non
         (1, 0): True,
         (2, 0): False,
     }
+    assert table.parts() is table.parts()
+    before = table.parts()
+    table.release()
+    assert table.parts() is not before
     table.present(np.array([1, 0, 1]))
     assert [rows_of(table)[key][0] for key in ((0, 0), (0, ROW), (1, 0), (2, 0))] == [ROW, 5, 0, 3]
     assert table.point(0, np.array([1600, 3200, 4800])) is False
@@ -98,8 +102,8 @@ def as_if_captured(monkeypatch: pytest.MonkeyPatch):
     """Says that everything goes into a graph, without which nothing can be told apart on the CPU."""
 
     def capture(is_on: bool) -> None:
-        monkeypatch.setattr(mirror, "is_capturing", lambda device: is_on)
-        monkeypatch.setattr("thalweg.frameworks.torch.on_device.is_capturing", lambda device: is_on)
+        for module in ("sweep.mirror", "sweep.gpu", "frameworks.torch.on_device"):
+            monkeypatch.setattr(f"thalweg.{module}.is_capturing", lambda device: is_on)
 
     monkeypatch.setattr(mirror, "_pinned", lambda like: torch.empty(like.shape, dtype=torch.as_tensor(like).dtype))
     return capture
@@ -117,6 +121,19 @@ def test_what_a_graph_reads_is_its_own(as_if_captured) -> None:
     as_if_captured(False)
     assert eager.tolist() == own.tolist() == [1.0, 2.0] and other.tolist() == [3.0, 4.0]
     assert follower.holding(np.array([1.0, 5.0])) is eager and own.tolist() == [1.0, 2.0]
+
+
+@pytest.mark.skipif(HAS_GPU, reason="a GPU has captures of its own")
+def test_a_graph_has_one_table_for_the_norm_and_the_step(as_if_captured) -> None:
+    table = DeviceTable((4,), (100,), CPU)
+    eager = table.parts()[1].table
+    as_if_captured(True)
+    own = table.parts()
+    assert own[1].table.data_ptr() != eager.data_ptr() and table.parts() is own
+    table.release()
+    assert table.parts()[1].table.data_ptr() != own[1].table.data_ptr()
+    as_if_captured(False)
+    assert table.parts()[1].table.data_ptr() == eager.data_ptr()
 
 
 @pytest.mark.skipif(HAS_GPU, reason="a GPU has captures of its own")

@@ -40,6 +40,7 @@ _FLUSHING = {"add": "flushed_({} + {})", "sub": "flushed_({} - {})", "mul": "pro
 FLUSHING = {"float64": _FLUSHING | {"div": "quotient64_({}, {})"}, "float32": _FLUSHING | {"div": "quotient_({}, {})"}}
 
 
+@functools.lru_cache(maxsize=512)
 def source(program: Program, storage: Storage | None = None, exact: bool = False) -> str:
     """The kernel's source, a module that compiles as it stands.
 

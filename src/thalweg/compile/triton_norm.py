@@ -6,6 +6,8 @@ the device's scheduling nor on anything else but the table and the size of a blo
 
 from __future__ import annotations
 
+import functools
+
 from thalweg.compile.triton_parts import aligned, at, constant, element, looped, module, place, pointer, row
 
 # What the last kernel is given: what gradients are multiplied by, the largest norm that they may then have, what is
@@ -16,6 +18,7 @@ GIVEN = ("scale", "most", "offset", "skips", "found")
 TOLD = ("norm", "scale", "skip", "unfit")
 
 
+@functools.lru_cache(maxsize=512)
 def norm_source(dtype: str, arrays: tuple[str, ...] = ("g",)) -> str:
     """The source of a kernel that gives for each row of a table two float64: the squares' sum, and how many are unfit.
 
@@ -54,6 +57,7 @@ def _summed(text: str, given: str) -> list[str]:
     ]
 
 
+@functools.lru_cache(maxsize=512)
 def finish_source() -> str:
     """The source of a kernel, for one program, that adds up the rows and decides.
 

@@ -5,6 +5,8 @@ With these a step asks the host for nothing, so it can be captured in a CUDA gra
 
 from __future__ import annotations
 
+import functools
+
 from thalweg.compile.program import COMPARISONS, Program
 from thalweg.compile.triton import SPELLING
 from thalweg.compile.triton_parts import constant, converted, indent, module, place, pointer, spelled, width, word
@@ -19,6 +21,7 @@ ONCE_SPELLING = SPELLING | {
 }
 
 
+@functools.lru_cache(maxsize=512)
 def values_source(program: Program, counter: str = REAL) -> str:
     """The source of a kernel that makes what a rule's kernel reads once per step; one program makes one set.
 
@@ -76,6 +79,7 @@ def _store(program: Program, k: int, name: str) -> str:
     return f"tl.store({place('values_', k)}, {f'{name}.to(tl.float64)' if is_condition else name})"
 
 
+@functools.lru_cache(maxsize=512)
 def keys_source(arrays: int, counter: str = REAL) -> str:
     """The source of a kernel that writes the keys of random bits into a table, as `thalweg.sweep.cpu.keys` makes them.
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from thalweg.compile.numba import FIELDS
 from thalweg.compile.triton import kernel
 from thalweg.errors import InputError
-from thalweg.sweep.mirror import Mirror
+from thalweg.sweep.mirror import Mirror, is_capturing
 from thalweg.sweep.table import cut
 
 ROW, MOST_ROWS = 8192, 16384  # elements of a row, which become more where there would be more rows than that
@@ -132,6 +132,7 @@ class DeviceTable:
         self._mirror = Mirror(self._image.shape, torch.int64, device)
         self._even, self.version = 0, 0
         self._changed = set(range(self._image.shape[1]))  # columns that the device does not know yet
+        self._ready: tuple[bool, tuple[Part, Part]] | None = None  # within a capture or not
 
     def point(self, array: int, addresses: np.ndarray) -> bool:
         """Say where an array's first elements are, for every tensor.
@@ -147,7 +148,7 @@ class DeviceTable:
             return False
         self._bases[array] = addresses
         self._image[:, array] = addresses[self.tensor] + self._itemsizes[array] * self._start
-        self._changed.add(array)
+        self._change(array)
         return True
 
     def present(self, which: np.ndarray | None) -> None:
@@ -163,7 +164,17 @@ class DeviceTable:
         self._set("start", self._start + offsets[self.tensor])
 
     def parts(self) -> tuple[Part, Part]:
-        """The table on the device as it is now: the rows that lie evenly, and the others."""
+        """The table on the device as it is now: the rows that lie evenly, and the others; until `release` the same."""
+        captures = is_capturing(self._mirror.numbers.device)
+        if self._ready is None or self._ready[0] != captures:
+            self._ready = captures, self._made()
+        return self._ready[1]
+
+    def release(self) -> None:
+        """A step is over: what the next one is to read may have to be another table, of a graph."""
+        self._ready = None
+
+    def _made(self) -> tuple[Part, Part]:
         if self._changed:
             self._sort()
         table = self._mirror.holding(self._image, self._changed, is_shared=False)
@@ -196,7 +207,11 @@ class DeviceTable:
     def _set(self, field: str, numbers: np.ndarray) -> None:
         if not np.array_equal(self._column(field), numbers):
             self._column(field)[:] = numbers
-            self._changed.add(len(self._itemsizes) + FIELDS.index(field))
+            self._change(len(self._itemsizes) + FIELDS.index(field))
+
+    def _change(self, column: int) -> None:
+        self._changed.add(column)
+        self._ready = None
 
     def _column(self, field: str) -> np.ndarray:
         return self._image[:, len(self._itemsizes) + FIELDS.index(field)]

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+SPARES = 4  # captures without a step between them
 # What captured graphs copy from and to. They may be played as long as the process lives.
 _captured: list[Tensor] = []
 
@@ -27,7 +28,7 @@ class Mirror:
     def __init__(self, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> None:
         self.numbers = torch.zeros(shape, dtype=dtype, device=device)
         self._sent: np.ndarray | None = None
-        self._spare: Tensor | None = None  # memory to copy from in a capture, within which none can be had
+        self._spares: list[Tensor] = []  # memory to copy from in captures, within which none can be had
 
     def holding(self, host: np.ndarray, changed: Collection[int] | None = None, is_shared: bool = True) -> Tensor:
         """The numbers on the device, or, within a capture, others there which the graph fills with them.
@@ -63,8 +64,7 @@ class Mirror:
         return [k for k in range(host.shape[-1]) if host[..., k].tobytes() != self._sent[..., k].tobytes()]
 
     def _branched(self, host: np.ndarray) -> Tensor:
-        staged, self._spare = self._spare, None
-        staged = _pinned(host) if staged is None else staged
+        staged = self._spares.pop() if self._spares else _pinned(host)
         staged.numpy()[:] = host
         branch = torch.empty_like(self.numbers)
         _captured.extend((staged, branch))
@@ -74,8 +74,7 @@ class Mirror:
         """The numbers where a device can copy them from while the host goes on."""
         if self.numbers.device.type == "cpu":
             return torch.from_numpy(host)
-        if self._spare is None:
-            self._spare = _pinned(self.numbers)
+        self._spares += [_pinned(self.numbers) for _ in range(len(self._spares), SPARES)]
         staged = _pinned(host)
         staged.numpy()[:] = host
         return staged

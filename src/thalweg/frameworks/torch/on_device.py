@@ -123,10 +123,12 @@ class DeviceSweep:
         tally = self._tallies and self._turn % TALLIES == 0 and not is_capturing(self._device)
         self._turn += 1
         with within(self._device):
-            launch(self._values_text, len(self._image), self._sets_of(plans, present), skip, warps=1)
+            text = values_source(self._program, KERNEL_DTYPES[self.steps.dtype])
+            launch(text, len(self._image), self._sets_of(plans, present), skip, warps=1)
             parts = self.table.parts()
             for part in parts:
                 self._step_rows(part, skip, with_sums, tally)
+        self.table.release()
         if tally:
             self._pending = Later(torch.stack([part.table[:, -2:].sum(dim=0) for part in parts]).sum(dim=0))
 
@@ -134,15 +136,8 @@ class DeviceSweep:
         if self._storage.rounding == "stochastic":
             self._draw_for(part)
         sums = (self._sums[part.rows],) if with_sums else ()
-        part.launch(self._text(with_sums, tally), skip, *sums, exact=self._exact)
-
-    @functools.cached_property
-    def _values_text(self) -> str:
-        return values_source(self._program, KERNEL_DTYPES[self.steps.dtype])
-
-    @functools.lru_cache(maxsize=4)  # noqa: B019 - a batch lives as long as its optimizer, and has few texts
-    def _text(self, sums: bool, tally: bool) -> str:
-        return source(self._program, replace(self._storage, sums=sums, tally=tally), self._exact)
+        storage = replace(self._storage, sums=with_sums, tally=tally) if with_sums or tally else self._storage
+        part.launch(source(self._program, storage, self._exact), skip, *sums, exact=self._exact)
 
     def _sets_of(self, plans: Sequence[Plan], present: np.ndarray | None) -> Tensor:
         """The table of what the per-step values are made of, on the device: who is absent works with nothing."""
