@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from thalweg.compile.deviation import REAL, bounds, deviations
-from thalweg.compile.evaluate import evaluate, scalars
+from thalweg.compile.deviation import bounds, deviations, unsure_values
+from thalweg.compile.evaluate import evaluate, new_scalar_state, scalars
 from thalweg.compile.numpy import OPERATIONS
 from thalweg.compile.trace import trace
 from thalweg.formula import Rule
 from thalweg.rules import RULES
 from thalweg.rules.hyper import starts
 
-SIZE, STEPS = 500, 6
+REAL, SIZE, STEPS = np.float32, 500, 6
 EVERY_RULE = pytest.mark.parametrize("rule", RULES.values(), ids=lambda r: r.name)
 
 
@@ -76,8 +76,8 @@ def test_no_rough_device_leaves_the_bounds(rule: Rule) -> None:
     held, numbers = start(rule)
     for t in range(1, STEPS + 1):
         held["g"] = rng.standard_normal(SIZE).astype(REAL)
-        bounded = deviations(program, held, t, rule.hyper, numbers)
         once = scalars(program, t, rule.hyper, numbers)
+        bounded = deviations(program, held, once, unsure_values(program))
         for _ in range(3):
             values = {name: REAL(value) for name, value in once.items()} | held
             with np.errstate(all="ignore"):
@@ -87,7 +87,7 @@ def test_no_rough_device_leaves_the_bounds(rule: Rule) -> None:
                     off = np.abs(np.float64(plain(value)) - bounded[name].number)
                     assert (off <= bounded[name].apart * (1 + 1e-9)).all(), f"{name}, step {t}"
         held |= {name: near.number for name, near in bounded.items()}
-        numbers = {name: once[o] if isinstance(o, str) else float(o) for name, o in program.scalar_stores}
+        numbers = new_scalar_state(program, once)
 
 
 @EVERY_RULE

@@ -1,23 +1,25 @@
 """How far a GPU's fast arithmetic may lead away from NumPy's: a bound that is carried along with every number.
 
-Triton's fast form merges a product and the sum behind it, so that the product is not rounded; divides with an error of
-at most 2 units in the last place, and takes square roots with a relative error of at most 2**-23 (PTX ISA, `div.full`
-and `sqrt.approx`). What is computed once per step is float64, in which only powers and the like differ. Everything else
-is rounded as NumPy does, but numbers that differ already may be rounded to the other side.
+Triton's fast form merges a product and the sum behind it, so that the product is not rounded. In float32 it divides
+with an error of at most 2 units in the last place, and takes square roots with a relative error of at most 2**-23 (PTX
+ISA, `div.full` and `sqrt.approx`); in float64 both are rounded as they should be. It flushes subnormal numbers where
+they are stored, not in between. What is computed once per step is float64, in which only powers and the like differ.
+Everything else is rounded as NumPy does, but numbers that differ already may be rounded to the other side (a running
+error analysis: Higham, Accuracy and Stability of Numerical Algorithms, section 3.3).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from thalweg.compile.evaluate import evaluate, scalars
-from thalweg.compile.numpy import OPERATIONS
+from thalweg.compile.evaluate import new_scalar_state, scalars, walk
+from thalweg.compile.numpy import FLUSHING, OPERATIONS
 from thalweg.compile.program import COMPARISONS, EXACT, Program
 
-REAL = np.float32
+SAMPLE = 4096  # coordinates
 
 
 class Near(NamedTuple):
@@ -34,55 +36,69 @@ def _ulp(number: Any) -> Any:
     return np.spacing(np.abs(number)).astype(np.float64)
 
 
-def _rounded(number: Any, apart: Any) -> Near:
-    """A result from arguments that may differ so that it would, before rounding."""
-    return Near(number, apart + np.where(apart > 0, _ulp(number), 0.0))
+def _smallest(number: Any) -> float:
+    return float(np.finfo(number.dtype).smallest_normal)
 
 
 def _wide(a: Near) -> Any:
     return np.abs(a.number).astype(np.float64)
 
 
+def _result(number: Any, apart: Any, own: Any = 0.0) -> Near:
+    """A result that before rounding may differ by so much, and of itself by more; it may have been flushed, too."""
+    near_zero = (np.abs(number) < 2 * _smallest(number)) & ((number != 0) | (apart > 0))
+    rounding = np.where(apart > 0, _ulp(number), 0.0)
+    return Near(number, apart + rounding + own + np.where(near_zero, _smallest(number), 0.0))
+
+
 def _product(a: Near, b: Near) -> Near:
-    number = a.number * b.number
-    apart = _rounded(number, a.apart * _wide(b) + b.apart * (_wide(a) + a.apart)).apart
-    return Near(number, apart + np.where(number == 0, 0.0, 0.5 * _ulp(number)))
+    number = FLUSHING["mul"](a.number, b.number)
+    apart = a.apart * _wide(b) + b.apart * (_wide(a) + a.apart)
+    is_zero = (a.number == 0) | (b.number == 0)
+    lost = np.where((number == 0) & ~is_zero, _smallest(number), 0.0)
+    return _result(number, apart, np.where(is_zero, 0.0, 0.5 * _ulp(number)) + lost)
 
 
 def _quotient(a: Near, b: Near) -> Near:
-    number = a.number / b.number
-    least = np.maximum(_wide(b) - b.apart, np.finfo(REAL).tiny)
-    return Near(number, (a.apart + np.abs(number) * b.apart) / least + 2.5 * _ulp(number))
+    number = FLUSHING["div"](a.number, b.number)
+    least = _wide(b) - b.apart
+    moved = (a.apart + np.abs(number, dtype=np.float64) * b.apart) / np.where(least > 0, least, 1.0)
+    lost = np.where((number == 0) & (a.number != 0), _smallest(number), 0.0)
+    own = 2.5 * 2.0**-23 * np.abs(number, dtype=np.float64) if number.dtype == np.float32 else 0.0
+    return _result(number, np.where((least > 0) | (a.apart + b.apart == 0), moved, np.inf), own + lost)
 
 
 def _root(a: Near) -> Near:
     number = np.sqrt(a.number)
-    least = np.sqrt(np.maximum(_wide(a) - a.apart, 0.0))
-    moved = np.where(a.apart > 0, a.apart / np.maximum(np.abs(number) + least, np.finfo(REAL).tiny), 0.0)
-    return Near(number, moved + 2.0**-23 * np.abs(number) + 0.5 * _ulp(number))
+    low, high = np.sqrt(np.maximum(_wide(a) - a.apart, 0.0)), np.sqrt(_wide(a) + a.apart)
+    own = 2.0**-23 * np.abs(number, dtype=np.float64) + 0.5 * _ulp(number) if number.dtype == np.float32 else 0.0
+    return _result(number, high - low, own)
 
 
 def _sign(a: Near) -> Near:
     return Near(np.sign(a.number), np.where((a.apart > 0) & (_wide(a) <= a.apart), 2.0, 0.0))
 
 
+def _between(a: Near, b: Near) -> Any:
+    return np.abs(a.number.astype(np.float64) - b.number)
+
+
 def _where(condition: Near, a: Near, b: Near) -> Near:
     chosen = np.where(condition.number, a.apart, b.apart)
-    between = np.abs(a.number.astype(np.float64) - b.number) + np.maximum(a.apart, b.apart)
-    return Near(np.where(condition.number, a.number, b.number), np.where(condition.apart, between, chosen))
+    either = _between(a, b) + np.maximum(a.apart, b.apart)
+    return Near(np.where(condition.number, a.number, b.number), np.where(condition.apart, either, chosen))
 
 
 def _comparison(op: str) -> Callable[[Near, Near], Near]:
     def compare(a: Near, b: Near) -> Near:
         apart = a.apart + b.apart
-        near = np.abs(a.number.astype(np.float64) - b.number) <= apart
-        return Near(OPERATIONS[op](a.number, b.number), near & (apart > 0))
+        return Near(OPERATIONS[op](a.number, b.number), (_between(a, b) <= apart) & (apart > 0))
 
     return compare
 
 
 def _sum(op: str) -> Callable[[Near, Near], Near]:
-    return lambda a, b: _rounded(OPERATIONS[op](a.number, b.number), a.apart + b.apart)
+    return lambda a, b: _result(FLUSHING[op](a.number, b.number), a.apart + b.apart)
 
 
 def _either(op: str) -> Callable[[Near, Near], Near]:
@@ -90,9 +106,8 @@ def _either(op: str) -> Callable[[Near, Near], Near]:
 
     def choose(a: Near, b: Near) -> Near:
         number = OPERATIONS[op](a.number, b.number)
-        is_sure = np.abs(a.number.astype(np.float64) - b.number) > a.apart + b.apart
         own = np.where(number == a.number, a.apart, b.apart)
-        return Near(number, np.where(is_sure, own, np.maximum(a.apart, b.apart)))
+        return Near(number, np.where(_between(a, b) > a.apart + b.apart, own, np.maximum(a.apart, b.apart)))
 
     return choose
 
@@ -112,37 +127,39 @@ DEVIATING: dict[str, Callable] = {
 
 
 def deviations(
-    program: Program, arrays: Mapping[str, np.ndarray], t: float, hyper: Mapping[str, float], state: Mapping[str, float]
+    program: Program, arrays: Mapping[str, np.ndarray], once: Mapping[str, float], unsure: Collection[str] = ()
 ) -> dict[str, Near]:
-    """One step in float32: for every array that a program writes its new numbers, and a bound on the distance of each.
+    """One step: for every array that a program writes its new numbers, and a bound on the distance of each.
 
     Args:
         program: A traced rule.
-        arrays: For each of `program.inputs` its numbers, float32.
-        t: The step number, from 1.
-        hyper: A number for each hyperparameter.
-        state: A number for each scalar state.
+        arrays: For each of `program.inputs` its numbers, all float32 or all float64.
+        once: The per-step values.
+        unsure: Those of them that a device may round to the other side.
 
     Example:
         >>> from thalweg.compile.trace import trace
         >>> from thalweg.rules import RULES
-        >>> new = deviations(trace(RULES["sgd"]), {"x": np.ones(1, REAL), "g": np.ones(1, REAL)}, 1, {"lr": 0.1}, {})
+        >>> arrays = {"x": np.ones(1, np.float32), "g": np.ones(1, np.float32)}
+        >>> new = deviations(trace(RULES["sgd"]), arrays, {"t": 1.0, "lr": 0.1})
         >>> new["x"].number, new["x"].apart / 2**-24  # half a unit of .1, and one of .9 for its rounding
         (array([0.9], dtype=float32), array([1.0625]))
     """
-    once = scalars(program, t, hyper, state)
-    inexact = _inexact(program)
-    values = {name: Near(REAL(v), _ulp(REAL(v)) if name in inexact else 0.0) for name, v in once.items()}
+    real = arrays["x"].dtype.type
+    values = {name: Near(real(v), _ulp(real(v)) if v and name in unsure else 0.0) for name, v in once.items()}
     values |= {name: Near(array, np.zeros(array.shape)) for name, array in arrays.items()}
     with np.errstate(all="ignore"):
-        evaluate(program, DEVIATING, values, lambda number: Near(REAL(number), 0.0))
-    return {
-        target: values[output] if isinstance(output, str) else Near(np.full_like(arrays[target], output), 0.0)
-        for target, output in program.stores
-    }
+        walk(program.body, DEVIATING, values, lambda number: Near(real(number), 0.0))
+    return {target: _stored(values, output, arrays[target]) for target, output in program.stores}
 
 
-def _inexact(program: Program) -> set[str]:
+def _stored(values: Mapping[str, Near], output: Any, old: np.ndarray) -> Near:
+    """A new value in its array's form."""
+    found = values[output] if isinstance(output, str) else Near(old.dtype.type(output), 0.0)
+    return Near(*(np.broadcast_to(part, old.shape) for part in found))
+
+
+def unsure_values(program: Program) -> set[str]:
     """The per-step values in which a device's powers, exponentials and the like have a part.
 
     No condition is among them: it would have to be decided by the last bit of a float64.
@@ -157,7 +174,7 @@ def _inexact(program: Program) -> set[str]:
 def bounds(
     program: Program, hyper: Mapping[str, float], starts: Mapping[str, float], steps: int = 8
 ) -> dict[str, float]:
-    """A bound for each array that a program writes, in units in the last place, over some steps on usual numbers.
+    """A bound for each array that a program writes, in float32's units in the last place, on usual numbers.
 
     Of a state the unit is that of the larger one of what a number was and what it becomes. Weights start at zero in
     each step, and their unit is that of the largest step. Coordinates in which a choice is open count as the others.
@@ -166,7 +183,7 @@ def bounds(
         program: A traced rule.
         hyper: A number for each hyperparameter.
         starts: What each state starts at.
-        steps: How many steps, in 4,096 coordinates.
+        steps: How many steps, each with normal gradients in 4,096 coordinates.
 
     Example:
         >>> from thalweg.compile.trace import trace
@@ -175,16 +192,15 @@ def bounds(
         True
     """
     rng, found = np.random.default_rng(0), dict.fromkeys((name for name, _ in program.stores), 0.0)
-    held = {name: np.full(4096, starts.get(name, 0.0), REAL) for name in program.inputs}
+    held = {name: np.full(SAMPLE, starts.get(name, 0.0), np.float32) for name in program.inputs}
     numbers = {name: starts[name] for name in program.scalar_state}
     for t in range(1, steps + 1):
-        held |= {"x": np.zeros(4096, REAL), "g": rng.standard_normal(4096).astype(REAL)}
-        new = deviations(program, held, t, hyper, numbers)
-        for name, near in new.items():
+        held |= {"x": np.zeros(SAMPLE, np.float32), "g": rng.standard_normal(SAMPLE).astype(np.float32)}
+        once = scalars(program, t, hyper, numbers)
+        for name, near in deviations(program, held, once, unsure_values(program)).items():
             size = np.maximum(np.abs(held[name]), np.abs(near.number))
-            unit = _ulp(np.max(size) if name == "x" else size)
+            unit = np.maximum(_ulp(np.max(size) if name == "x" else size), _smallest(size))
             found[name] = max(found[name], float(np.nanmax(near.apart / unit)))
             held[name] = near.number
-        values = scalars(program, t, hyper, numbers)
-        numbers = {name: values[o] if isinstance(o, str) else float(o) for name, o in program.scalar_stores}
+        numbers = new_scalar_state(program, once)
     return found

@@ -64,7 +64,7 @@ def source(program: Program, storage: Storage | None = None, exact: bool = False
         import triton.language as tl
         <BLANKLINE>
         <BLANKLINE>
-        @triton.jit
+        @triton.jit(do_not_specialize=["table_", "skip_"])
         def sgd(table_, skip_, BLOCK: tl.constexpr, ALIGNED: tl.constexpr):
             number_ = tl.program_id(0).to(tl.int64)
             row_ = table_ + number_ * 8

@@ -45,7 +45,7 @@ def values_source(program: Program, counter: str = REAL) -> str:
         import triton.language as tl
         <BLANKLINE>
         <BLANKLINE>
-        @triton.jit
+        @triton.jit(do_not_specialize=["table_", "skip_"])
         def sgd_values(table_, skip_):
             row_ = table_ + tl.program_id(0) * 3
             t_at_ = tl.load(row_).to(tl.pointer_type(tl.float64))

@@ -33,13 +33,15 @@ def module(name: str, arguments: tuple[str, ...], fixed: tuple[str, ...], body: 
         import triton.language as tl
         <BLANKLINE>
         <BLANKLINE>
-        @triton.jit
+        @triton.jit(do_not_specialize=["table_"])
         def nothing(table_, BLOCK: tl.constexpr):
             pass
         <BLANKLINE>
     """
     given = ", ".join((*arguments, *(f"{name}: tl.constexpr" for name in fixed)))
-    kernel = "\n".join(["@triton.jit", f"def {name}({given}):", *indent(body)])
+    # Compiled once, whatever addresses are multiples of: `ALIGNED` says where memory is read in wide pieces.
+    jitted = f"@triton.jit(do_not_specialize=[{', '.join(map(repr, arguments))}])".replace("'", '"')
+    kernel = "\n".join([jitted, f"def {name}({given}):", *indent(body)])
     return "\n\n\n".join(["import triton\nimport triton.language as tl", *called_in(kernel), kernel]) + "\n"
 
 

@@ -75,7 +75,12 @@ def within(device: torch.device) -> AbstractContextManager[object]:
 
 
 def launch(
-    text: str, programs: int, *arguments: Tensor | int, exact: bool = True, warps: int = WARPS, **fixed: int | bool
+    text: str,
+    programs: int,
+    *arguments: Tensor | int,
+    exact: bool = True,
+    warps: int | None = None,
+    **fixed: int | bool,
 ) -> None:
     """Launch the kernel of a module, if there is anything to do.
 
@@ -84,11 +89,11 @@ def launch(
         programs: How many programs to launch.
         arguments: The kernel's.
         exact: Whether a product and a sum stay two operations.
-        warps: How many warps a program has.
+        warps: How many warps a program has; `WARPS` where nothing is said.
         fixed: What the kernel is given when it is compiled.
     """
     if programs:
-        kernel(text)[(programs,)](*arguments, **fixed, num_warps=warps, enable_fp_fusion=not exact)
+        kernel(text)[(programs,)](*arguments, **fixed, num_warps=warps or WARPS, enable_fp_fusion=not exact)
 
 
 class Part(NamedTuple):

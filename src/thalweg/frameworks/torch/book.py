@@ -16,6 +16,7 @@ from torch.optim.optimizer import _device_dtype_check_for_fused
 from thalweg.compile.storage import Storage
 from thalweg.errors import InputError
 from thalweg.frameworks.torch.batch import Batch, Member
+from thalweg.frameworks.torch.decision import device_of
 from thalweg.frameworks.torch.frame import Frame
 from thalweg.frameworks.torch.memory import KERNEL_DTYPES, is_sharded, overseen, walkable
 from thalweg.frameworks.torch.plan import Plan
@@ -38,12 +39,13 @@ class Book:
         sharded: The positions of parameters that are DTensors.
         meshes: Over which processes those are spread.
         overseen: Whether somebody watched torch's operations then, which keeps kernels away.
+        device: The one on which all batches are; None if there is no such one, or it is the host.
     """
 
     def __init__(
         self, flat: Sequence[Tensor], lengths: list[int], state: dict, plans: Sequence[Plan], batches: list[Batch]
     ) -> None:
-        self.batches, self.lengths = batches, lengths
+        self.batches, self.lengths, self.device = batches, lengths, device_of(batches)
         self.others: list[Member] = []
         self.idle: list[int] = []
         self.made: list[tuple[Tensor, list[str]]] = []

@@ -122,9 +122,8 @@ class Decision:
         return given
 
 
-def decision_of(optimizer: Any, batches: Sequence[Batch]) -> Decision | None:
-    """Who decides for an optimizer on the device; None where the host must know, or parameters are elsewhere too."""
-    device = _device_of(batches)
+def decision_of(optimizer: Any, device: torch.device | None) -> Decision | None:
+    """Who decides for an optimizer whose parameters are all on a device; None where the host must know."""
     if device is None or optimizer.frame.nonfinite == "raise":
         return None
     if optimizer._decision is None or optimizer._decision.device != device:
@@ -134,7 +133,7 @@ def decision_of(optimizer: Any, batches: Sequence[Batch]) -> Decision | None:
     return optimizer._decision
 
 
-def _device_of(batches: Sequence[Batch]) -> torch.device | None:
+def device_of(batches: Sequence[Batch]) -> torch.device | None:
     """The one device that all batches are on, if they are, and no other process has parts of them."""
     devices = {None if batch.is_on_host or batch.spread is not None else batch.xs[0].device for batch in batches}
     return devices.pop() if len(devices) == 1 else None

@@ -183,7 +183,7 @@ class Framed(torch.optim.Optimizer):
         hooked = owner._optimizer_step_pre_hooks or _global_optimizer_pre_hooks
         with owner._turn:
             work = prepare(owner, owner.plans(), with_scale=True)
-            decision = None if work.alone else decision_of(owner, work.book.batches)
+            decision = None if work.alone else decision_of(owner, work.book.device)
             if decision is not None:
                 decision.look(work.book.batches)
                 decision.make(owner.frame, Scaler(None, None), counts=False)

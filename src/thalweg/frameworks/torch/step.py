@@ -105,11 +105,12 @@ def step_model(optimizer: Any, plans: Sequence[Plan], observer: Observer | None 
     frame: Frame = optimizer.frame
     scaler = scaler_of(optimizer)
     looked, optimizer._looked = optimizer._looked, None
-    if not scaler.is_on_device and scaler.found:
+    if scaler.found_inf is not None and not scaler.is_on_device and scaler.found:
         return leave_out(optimizer, observer)
     work = prepare(optimizer, plans, scaler.grad_scale is not None)
-    decides = (frame.needs_norm or scaler.is_on_device) and observer is None and not work.alone
-    decision = decision_of(optimizer, work.book.batches) if decides else None
+    decision = None
+    if work.book.device is not None and observer is None and (frame.needs_norm or scaler.is_on_device):
+        decision = None if work.alone else decision_of(optimizer, work.book.device)
     if decision is None:
         return _step_if_fit(optimizer, work, scaler, looked if isinstance(looked, list) else None, observer)
     if frame.needs_norm and looked is not decision:
@@ -127,7 +128,7 @@ def _step_if_fit(
 ) -> Stepped | None:
     """Step, where the host decides whether and how far; it waits where it has to ask a device."""
     frame: Frame = optimizer.frame
-    if scaler.is_on_device and scaler.found:
+    if scaler.found_inf is not None and scaler.is_on_device and scaler.found:
         return leave_out(optimizer, observer)
     scale = scaler.scale
     if scale is not None:
