@@ -1,6 +1,6 @@
 """Fill `docs/gpu.md` with the bounds on a GPU's fast arithmetic, rule by rule.
 
-    python benchmarks/gpu_page.py
+python benchmarks/gpu_page.py
 """
 
 from __future__ import annotations

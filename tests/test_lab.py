@@ -75,6 +75,7 @@ CHANGES = [
     {"order": "repeated"},
     {"stop": (0.5,)},
     {"device": "cuda"},
+    {"accelerator": "another GPU"},
     {"problem_digest": "x"},
     {"data_digest": "x"},
     {"threads": 2},

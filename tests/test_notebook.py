@@ -221,6 +221,11 @@ def test_an_edit_makes_new_runs_and_going_back_the_old_ones(edit: str, tmp_path:
     assert call("# the same cell, further down\n\n" + textwrap.dedent(NOTEBOOK)) == 0
 
 
+def test_a_device_by_torchs_name_gives_the_numbers_of_the_cpu(tmp_path: Path, trained: Trained) -> None:
+    plain = answer(compared(tmp_path / "plain"))
+    assert answer(compared(tmp_path / "other", device=torch.device("cpu", 0))) == plain
+
+
 def test_a_captured_value_makes_new_runs(tmp_path: Path, trained: Trained) -> None:
     def call(scale: float, extra: str = "") -> Shown:
         optimizers = ["sgd:lr=0.01", *([extra] if extra else [])]
@@ -349,6 +354,9 @@ REFUSED = {
     "engine": ({"engine": "rey"}, "did you mean 'ray'"),
     "address": ({"address": "auto"}, "only with the engine 'ray'"),
     "jobs": ({"jobs": 0}, "must be a whole number above 0, got 0"),
+    "device": ({"device": "tpu"}, "expected --device cpu, cuda or cuda:NUMBER, got 'tpu'"),
+    "no such device": ({"device": torch.device("cuda:99")}, "expected a CUDA device for --device cuda:99, got"),
+    "gpus": ({"gpus": 0.5, "engine": "ray"}, "expected --gpus only with --device cuda, got --device cpu"),
     "out": ({"out": 3}, "expected out as a path, got int"),
     "store": ({"store": 3}, "expected store as a path, got int"),
     "what cannot be pickled": ({"loss": lambda m, b, held=sys.stdout: squared(m, b)}, "handed to other processes"),

@@ -206,7 +206,7 @@ def test_what_cannot_be_trained_is_refused_in_a_sentence(fault: str, tmp_path: P
         ({"tune": 4, "ranges": "lr=1:0.1"}, "from a smaller to a larger"),
         ({"order": "backwards"}, "there is no order 'backwards'"),
         ({"lr": "0.1"}, "expected --lr auto"),
-        ({"device": "cuda"}, "--device cpu"),
+        ({"device": "tpu"}, "--device cpu, cuda or cuda:NUMBER"),
         ({"source": "somewhere"}, "expected no --data"),
         ({"optimizers": "sgd:lr=cosin(0.1)"}, "did you mean 'cosine'"),
         ({"optimizers": "adam@2/sgd"}, "to begin within 2 epochs, got epoch 3"),

@@ -27,9 +27,9 @@ def test_a_rate_is_found_once_with_the_threads_of_the_study(tmp_path: Path, monk
     threads: list[int] = []
     find_rate = rates.find_rate
 
-    def watched(*arguments: Any) -> FoundRate:
+    def watched(*arguments: Any, **options: Any) -> FoundRate:
         threads.append(torch.get_num_threads())
-        return find_rate(*arguments)
+        return find_rate(*arguments, **options)
 
     monkeypatch.setattr(rates, "find_rate", watched)
     before = torch.get_num_threads()

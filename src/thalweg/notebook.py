@@ -13,11 +13,11 @@ from typing import Any
 from thalweg.errors import InputError
 from thalweg.lab.grammar import parse_optimizers
 from thalweg.lab.identity import changeable, untouched
-from thalweg.lab.make import Means, Watching, check_means, make, prepare
+from thalweg.lab.make import Means, Watching, check_means, gpu_elsewhere, make, prepare
 from thalweg.lab.own import check_arguments, check_constants, described
 from thalweg.lab.problem import Data, Problem
 from thalweg.lab.rates import rated
-from thalweg.lab.request import Request
+from thalweg.lab.request import Request, check_request
 from thalweg.lab.study import plan
 from thalweg.report.display import Shown
 
@@ -48,6 +48,7 @@ def compare(  # noqa: PLR0913  (a comparison's options are its parameters)
     address: str | None = None,
     jobs: int | None = None,
     gpus: float = 0.0,
+    device: Any = "cpu",
     log: str | None = None,
     watch: int = 16,
     out: str | Path = "thalweg-out",
@@ -84,8 +85,9 @@ def compare(  # noqa: PLR0913  (a comparison's options are its parameters)
         threads: Of every run.
         engine: `"local"` or `"ray"`.
         address: Of a Ray cluster.
-        jobs: Runs at a time; None for one per processor.
+        jobs: Runs at a time; None for one per processor, on a GPU at most 4.
         gpus: How many GPUs each run takes on Ray; a fraction shares one.
+        device: What to train on, as torch names it: `"cpu"`, `"cuda"`, or `"cuda:1"` for the second GPU.
         log: Who else is told: some of `"jsonl,tensorboard,trackio,wandb"`.
         watch: Every how many steps the optimizers are watched, 0 for never: this changes no number. Runs that are in
             the store already are not trained again for it.
@@ -114,13 +116,13 @@ def compare(  # noqa: PLR0913  (a comparison's options are its parameters)
     """
     own = {"MAXIMIZE": maximize, "EPOCHS": epochs, "BATCH_SIZE": batch_size}
     own |= {} if target is None else {"TARGET": target}
-    folder, name = _path("out", out), str(name)
+    folder, name, device = _path("out", out), str(name), str(device)
     if not isinstance(seeds, int) or not isinstance(tune, int):
         raise InputError(f"expected seeds and tune as whole numbers, got {seeds!r} and {tune!r}: write for instance 3")
     if not isinstance(watch, int):
         raise InputError(f"expected watch as a whole number of steps, got {watch!r}: write for instance 16, or 0")
     means = Means(_path("store", store or folder / "store.db"), folder, engine, address, jobs, gpus, log)
-    check_means(means)
+    check_means(means, device)
     parts = (train, validation) if test is None else (train, validation, test)
     problem = _problem(name, model, loss, metric, parts, own)
     packed = _packed(problem)
@@ -135,11 +137,14 @@ def compare(  # noqa: PLR0913  (a comparison's options are its parameters)
         lr=lr,
         order=order,
         threads=threads,
+        device=device,
         watch=watch,
     )
+    check_request(asked)
+    gpu = gpu_elsewhere(means, device, threads)
     found = changeable(model, loss, metric, parts)
     with untouched(found):
-        study = plan(asked, _untouching(problem, found))
+        study = plan(asked, _untouching(problem, found), gpu=gpu)
         prepare(means)
         study = rated(study, means.store, print if progress else lambda sentence: None) if lr else study
     comparison, failures = make(study, means, _watching(progress), packed)

@@ -37,8 +37,11 @@ def compare(  # noqa: PLR0913  (a command's options are its parameters)
     data: Annotated[str | None, typer.Option(help="A folder of IDX files, or 'openml' to download.")] = None,
     engine: Annotated[str, typer.Option(help="Where to train: local or ray.")] = "local",
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; default: one of this machine.")] = None,
+    device: Annotated[str, typer.Option(help="What to train on: cpu, cuda, or cuda:1 for the second GPU.")] = "cpu",
     gpus: Annotated[float, typer.Option(help="GPUs that each run takes on Ray; a fraction shares one.")] = 0.0,
-    jobs: Annotated[int | None, typer.Option(help="Runs at a time; default: one per processor.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Runs at a time; default: one per processor, on a GPU at most 4.")
+    ] = None,
     threads: Annotated[int, typer.Option(help="Threads of every run.")] = 1,
     watch: Annotated[int, typer.Option(help="Watch the optimizers every so many steps; 0 for never.")] = 16,
     log: Annotated[str | None, typer.Option(help="Also tell jsonl,tensorboard,trackio,wandb.")] = None,
@@ -67,12 +70,13 @@ def compare(  # noqa: PLR0913  (a command's options are its parameters)
             ranges,
             lr,
             threads,
-            watch=watch,
+            device,
+            watch,
         )
         for name in names
     ]
     means = Means(store or out / "store.db", out, engine, address, jobs, gpus, log)
-    check_means(means)
+    check_means(means, device)
     with redirect_stdout(sys.stderr):  # what a problem's file prints belongs to no table
         results, failures = _made(asked, means)
     show(results, out, as_json)
@@ -84,12 +88,16 @@ def compare(  # noqa: PLR0913  (a command's options are its parameters)
 
 def _made(asked: Sequence[Request], means: Means) -> tuple[list[Comparison], list[tuple[str, str]]]:
     """Every comparison that is asked for, and what failed; all of them are checked before the first is begun."""
-    from thalweg.lab.make import make, prepare
+    from thalweg.lab.make import gpu_elsewhere, make, prepare
     from thalweg.lab.rates import rated
+    from thalweg.lab.request import check_request
     from thalweg.lab.study import plan
     from thalweg.report.progress import training_progress
 
-    studies = [plan(request) for request in asked]
+    for request in asked:
+        check_request(request)
+    gpu = gpu_elsewhere(means, asked[0].device, asked[0].threads)
+    studies = [plan(request, gpu=gpu) for request in asked]
     _check_names([study.problem.name for study in studies])
     prepare(means)
     results, failures = [], []

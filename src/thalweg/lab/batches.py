@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,11 @@ import torch
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset, TensorDataset, default_collate
 
 from thalweg.errors import InputError
+from thalweg.lab.device import PLAIN, kind_of
 from thalweg.lab.problem import Data
 
 _SAMPLED = 64  # elements of each tensor of a loader's batch that its hash looks at: enough to tell two orders apart
+RESIDENT = 2**28  # bytes of a part up to which all of it is kept on the device that trains on it
 
 
 class Pass:
@@ -38,7 +40,10 @@ class Pass:
             return
         order = np.arange(length(self.part)) if self.order is None else self.order
         self.seen.update(order.tobytes())
-        yield from _chosen(self.part, torch.from_numpy(order).split(self.batch_size or len(order)))
+        places = torch.from_numpy(order)
+        if isinstance(self.part, tuple) and isinstance(self.part[0], torch.Tensor):
+            places = places.to(self.part[0].device)  # all at once: every copy to a device waits for what it does
+        yield from _chosen(self.part, places.split(self.batch_size or len(order)))
 
     def _watched(self) -> Iterator[Any]:
         for batch in self.part:
@@ -66,9 +71,13 @@ def _chosen(part: Any, indices: Sequence[torch.Tensor]) -> Iterator[Any]:
         for chosen in indices:
             yield default_collate([part[i] for i in chosen.tolist()])
         return
-    arrays = tuple(torch.from_numpy(a) for a in part)
+    arrays = _tensors(part)
     for chosen in indices:
         yield tuple(a[chosen] for a in arrays)
+
+
+def _tensors(part: tuple[Any, ...]) -> tuple[torch.Tensor, ...]:
+    return tuple(a if isinstance(a, torch.Tensor) else torch.from_numpy(a) for a in part)
 
 
 def length(part: Any) -> int:
@@ -146,10 +155,28 @@ def bytes_of(tensor: torch.Tensor) -> bytes:
     return flat.view(torch.uint8).numpy().tobytes()
 
 
+def on(batches: Iterable[Any], device: str) -> Iterable[Any]:
+    """Batches with their tensors on a device."""
+    return batches if device == PLAIN else (moved(batch, device) for batch in batches)
+
+
+def resident(part: Any, device: str) -> Any:
+    """A part that lies on a device as a whole, where that is another than the CPU and the part are few arrays.
+
+    Example:
+        >>> [type(array).__name__ for array in resident((np.zeros(2),), "cpu:0")]
+        ['Tensor']
+    """
+    if device == PLAIN or not isinstance(part, tuple) or sum(array.nbytes for array in part) > RESIDENT:
+        return part
+    return moved(_tensors(part), device)
+
+
 def moved(batch: Any, device: str) -> Any:
     """The batch with every tensor on a device."""
     if isinstance(batch, torch.Tensor):
-        return batch.to(device)
+        # A copy to a GPU need not be waited for: what comes after it there comes after it.
+        return batch.to(device, non_blocking=kind_of(device) == "cuda")
     if isinstance(batch, Mapping):
         return {key: moved(value, device) for key, value in batch.items()}
     if isinstance(batch, tuple) and hasattr(batch, "_fields"):

@@ -16,6 +16,7 @@ from thalweg.lab.watching import alarms, figures
 
 UNSEEN = "Tuning looked at the data that the table reports on, so that tuned rows are optimistic: give a test part."
 REPEATED = "Every epoch repeats the data order of the first, as asked for with --order repeated."
+SHARED = "Trained on {}: where several runs shared it, the times of each hold its waiting for the others."
 Watching = Callable[[Iterable[str]], Mapping[str, Watched]]
 
 
@@ -37,7 +38,7 @@ def comparison(study: Study, found: Found, watching: Watching = lambda keys: {})
         epochs=study.epochs,
         batch_size=study.batch_size,
         rows=tuple(_watched(row, one, watching) for row, one in zip(rows, asked, strict=True)),
-        environment=environment(),
+        environment=environment(study.common["device"], study.common["accelerator"]),
         runs=tuple(run for one in asked for run in answer.plain_runs(one)),
         maximize=study.problem.maximize,
         target=study.target,
@@ -85,6 +86,7 @@ def _tuning(study: Study, place: int, found: Found) -> tuning.Tuning:
 
 
 def _caveats(study: Study) -> tuple[str, ...]:
-    order = study.common["order"]
+    order, accelerator = study.common["order"], study.common["accelerator"]
     unseen = bool(study.plans) and not study.data.held_out
-    return (*((UNSEEN,) if unseen else ()), *((REPEATED,) if order == "repeated" else ()))
+    told = ((UNSEEN, unseen), (REPEATED, order == "repeated"), (SHARED.format(accelerator), bool(accelerator)))
+    return tuple(sentence for sentence, holds in told if holds)

@@ -95,9 +95,13 @@ def _submit(state: Drive, todo: Iterable[tuple[str, RunSpec]]) -> None:
             return
         if spec.key in state.running:
             continue
-        if store.claim(state.path, spec, state.owner, environment(), state.watch) == "mine":
+        if store.claim(state.path, spec, state.owner, _environment(spec), state.watch) == "mine":
             state.running[spec.key] = label
             state.engine.submit(spec)
+
+
+def _environment(spec: RunSpec) -> Mapping[str, str]:
+    return environment(spec.device, spec.accelerator)
 
 
 def _handle(state: Drive, events: Iterable[Started | Progress | Run]) -> None:
@@ -105,7 +109,8 @@ def _handle(state: Drive, events: Iterable[Started | Progress | Run]) -> None:
         label = state.running[event.spec.key]
         match event:
             case Started(spec):
-                store.claim(state.path, spec, state.owner, environment())  # of a second attempt: its half curve goes
+                # Of a second attempt: its half curve goes.
+                store.claim(state.path, spec, state.owner, _environment(spec))
                 for sink in state.sinks:
                     sink.started(spec, label)
             case Progress(spec, epoch):

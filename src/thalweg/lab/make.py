@@ -13,6 +13,7 @@ from typing import Any
 from thalweg.errors import InputError, did_you_mean
 from thalweg.lab import engines, sinks, store
 from thalweg.lab.comparison import comparison
+from thalweg.lab.device import kind_of
 from thalweg.lab.document import to_plain
 from thalweg.lab.drive import drive, missing
 from thalweg.lab.engines.engine import Engine
@@ -31,8 +32,8 @@ class Means:
         out: The folder for logs.
         engine: `"local"` or `"ray"`.
         address: Of a Ray cluster; None for one of this machine.
-        jobs: Runs at a time; None for one per processor.
-        gpus: How many GPUs each run takes on Ray; a fraction shares one.
+        jobs: Runs at a time; None for one per processor, and on a GPU for no more than fit, and than four.
+        gpus: How many GPUs each run takes on Ray; a fraction shares one, and 0 is one where runs need one.
         log: Sinks by their names, separated by commas; None for none.
     """
 
@@ -45,11 +46,15 @@ class Means:
     log: str | None = None
 
 
-def check_means(means: Means) -> None:
+def check_means(means: Means, device: str = "cpu") -> None:
     """Refuse what can be seen to be wrong before anything is trained, or found to be trained already.
 
+    Args:
+        means: What was asked for.
+        device: What runs are to be trained on.
+
     Raises:
-        InputError: If the engine or a sink is unknown, or a number out of range.
+        InputError: If the engine or a sink is unknown, a number out of range, or two of them contradict each other.
     """
     if means.engine not in engines.NAMES:
         raise InputError(f"there is no engine '{means.engine}': {did_you_mean(means.engine, list(engines.NAMES))}")
@@ -59,9 +64,43 @@ def check_means(means: Means) -> None:
         raise InputError(f"--jobs must be a whole number above 0, got {means.jobs}: choose at least 1")
     if not 0 <= means.gpus < inf:
         raise InputError(f"--gpus must be a number from 0 on, got {means.gpus}: choose 1, or 0.5 to share one")
+    if means.gpus > 1 and means.gpus % 1:
+        raise InputError(f"--gpus above 1 must be a whole number, got {means.gpus:g}: choose {round(means.gpus)}")
+    _check_device(means, device)
     for name in _sinks(means):
         if name not in sinks.NAMES:
             raise InputError(f"unknown sink '{name}': {did_you_mean(name, list(sinks.NAMES))}")
+
+
+def _check_device(means: Means, device: str) -> None:
+    if means.gpus and kind_of(device) != "cuda":
+        raise InputError(f"expected --gpus only with --device cuda, got --device {device}: add --device cuda")
+    if means.engine == "ray" and kind_of(device) == "cuda" and device != "cuda":
+        raise InputError(f"expected --device cuda on Ray, which says which GPU a run has, got {device}: leave it out")
+
+
+def gpus_of(means: Means, device: str) -> float:
+    """How many GPUs each run takes on Ray: one where none were asked for and it needs one.
+
+    Example:
+        >>> ray = Means(Path("s.db"), Path("."), "ray")
+        >>> gpus_of(ray, "cpu"), gpus_of(ray, "cuda")
+        (0.0, 1.0)
+    """
+    return means.gpus or (1.0 if means.engine == "ray" and kind_of(device) == "cuda" else 0.0)
+
+
+def gpu_elsewhere(means: Means, device: str, threads: int = 1) -> str | None:
+    """The kind of GPU of the workers of a Ray cluster; None where no GPU or this machine's is meant.
+
+    Raises:
+        InputError: If there is no such cluster, or it has no GPU.
+    """
+    if means.engine != "ray" or means.address is None or kind_of(device) != "cuda":
+        return None
+    from thalweg.lab.engines.ray import gpu_of_a_worker
+
+    return gpu_of_a_worker(means.address, gpus_of(means, device), threads)
 
 
 def prepare(means: Means) -> None:
@@ -136,8 +175,17 @@ def _told(study: Study, means: Means) -> Iterator[Sequence[Sink]]:
 
 @contextmanager
 def _engine(study: Study, means: Means, packed: bytes | None) -> Iterator[Engine]:
-    threads = study.common["threads"]
-    engine = engines.open(means.engine, means.jobs, means.address, gpus=means.gpus, threads=threads, packed=packed)
+    device = study.common["device"]
+    engine = engines.open(
+        means.engine,
+        means.jobs,
+        means.address,
+        gpus=gpus_of(means, device),
+        threads=study.common["threads"],
+        packed=packed,
+        device=device,
+        memory=study.memory,
+    )
     try:
         yield engine
     finally:

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from thalweg.errors import InputError
 from thalweg.lab.batches import bytes_of, digest, held_out, joined, length, plain, tensors_of
+from thalweg.lab.generators import generators_kept
 from thalweg.lab.problem import Data
 
 _SAMPLED = 32  # samples of a data set that its hash looks at: reading all of a large one would take too long
@@ -114,7 +115,7 @@ def _spread(samples: Any) -> Iterator[torch.Tensor]:
     except (TypeError, NotImplementedError):
         return  # a stream: only its loader's length is known
     # A data set may draw random numbers, and must not find others because it was looked at.
-    with torch.random.fork_rng(devices=[]):
+    with generators_kept():
         for place in sorted({round(k * (count - 1) / (_SAMPLED - 1)) for k in range(_SAMPLED)}):
             yield from tensors_of(_as_tensors(samples[place]))
 

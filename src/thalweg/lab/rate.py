@@ -16,7 +16,10 @@ import torch
 from thalweg.errors import InputError
 from thalweg.formula import Rule
 from thalweg.frameworks.torch.frame import NAMES
+from thalweg.lab.batches import resident
+from thalweg.lab.device import PLAIN
 from thalweg.lab.finder import answer, lengths, rate, search
+from thalweg.lab.generators import undisturbed
 from thalweg.lab.problem import Data, Problem
 from thalweg.lab.sprint import (
     Sprint,
@@ -28,7 +31,6 @@ from thalweg.lab.sprint import (
     judged,
     score_after,
     split,
-    undisturbed,
 )
 from thalweg.rules.hyper import Value
 from thalweg.rules.setting import Setting, resolve, setting
@@ -115,8 +117,8 @@ def find_lr(  # noqa: PLR0913
     """Find a learning rate, without a plot to read.
 
     Copies of the model are trained for a short while, each at its own rate, and judged by the loss of samples that they
-    were not trained on. The model, the caller's random numbers and the loader's stay as they are. It holds up to 25
-    copies of the model and of the optimizer's state.
+    were not trained on, all on the device that the model is on. The model, the caller's random numbers and the loader's
+    stay as they are. It holds up to 25 copies of the model and of the optimizer's state.
 
     Args:
         model: As it is before training.
@@ -169,6 +171,7 @@ def find_rate(  # noqa: PLR0913
     batch_size: int | None,
     epochs: int,
     budget: int | None = None,
+    device: str = PLAIN,
 ) -> FoundRate:
     """The learning rate for an optimizer of a comparison, from the data that it is tuned on.
 
@@ -185,10 +188,11 @@ def find_rate(  # noqa: PLR0913
         batch_size: Samples per step; None for all of them.
         epochs: Passes of the training that the rate is for.
         budget: About how many steps finding it may take, as for `find_lr`; twice that where the metric is asked too.
+        device: Where to train.
     """
     with undisturbed():
         torch.manual_seed(seed)
-        model = problem.model(seed)
+        model = problem.model(seed).to(device)
     others = {name: value for name, value in hyper.items() if name != "lr"}
     train, held = data.tuning
     task = Task(problem, model, setting(rule, others, initial), {}, train, held, batch_size, seed)
@@ -220,6 +224,7 @@ def _whole(value: Any) -> bool:
 def _found(task: Task, epochs: int, budget: int | None) -> FoundRate:
     if "lr" not in task.setting.hyper:
         raise InputError(f"expected a rule with a learning rate, got '{task.setting.rule.name}': choose another rule")
+    task = replace(task, train=resident(task.train, task.device), held=resident(task.held, task.device))
     planned = epochs * task.steps
     sprints: dict[int, Sprint] = {}
 

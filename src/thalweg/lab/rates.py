@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from thalweg.errors import InputError
 from thalweg.lab import store
 from thalweg.lab.contender import Contender, with_hyper
+from thalweg.lab.device import PLAIN, is_here, let_go, repeatable
 from thalweg.lab.document import from_plain, to_plain
 from thalweg.lab.engines.worker import settled
 from thalweg.lab.rate import FoundRate, find_rate
@@ -30,8 +32,13 @@ def rated(study: Study, path: Path, tell: Callable[[str], None]) -> Study:
         tell: Called with a sentence per contender; where the finder is not sure, with its curve.
 
     Raises:
-        InputError: If a contender switches its optimizer or has no learning rate.
+        InputError: If a contender switches its optimizer or has no learning rate, or the device is only elsewhere.
     """
+    if not is_here(study.common["device"]):
+        raise InputError(
+            f"expected --device {study.common['device']} on this machine for --lr auto, which looks here, got none: "
+            "leave --lr auto out, or start the study on a machine with a GPU"
+        )
     for contender in study.contenders:
         if len(contender.stages) > 1:
             raise InputError(
@@ -60,7 +67,9 @@ def _found(study: Study, place: int, path: Path) -> FoundRate:
     if (kept := store.kept(path, key)) is not None:
         return restored(kept)
     setting = study.in_trials[place].stages[0].setting
-    with settled(TUNING_SEED, study.common["threads"]):
+    device = study.common["device"]
+    settings = nullcontext() if device == PLAIN else repeatable(device, strict=False)
+    with settled(TUNING_SEED, study.common["threads"]), settings:
         rate = find_rate(
             study.problem,
             study.problem.load(study.common["source"], TUNING_SEED),
@@ -70,7 +79,9 @@ def _found(study: Study, place: int, path: Path) -> FoundRate:
             TUNING_SEED,
             study.batch_size,
             study.epochs,
+            device=device,
         )
+    let_go(device)
     store.keep(path, key, to_plain(rate))
     return rate
 

@@ -58,11 +58,11 @@ class Recorder:
             self._before = self._steps
             self._watcher = attach(optimizer, every=self.every, model=model, to=(self,))
 
-    def loss(self, number: float) -> None:
-        """A step was taken, at this loss."""
+    def loss(self, loss: float | torch.Tensor) -> None:
+        """A step was taken, at this loss; a tensor is read when the device has computed it anyway."""
         self._steps += 1
         if self._watcher is not None:
-            self._watcher.loss(number)
+            self._watcher.loss(loss)
 
     def begin(self, subject: Subject) -> None:
         """Watching begins, or goes on with other parts: the columns stay those of the beginning."""
@@ -96,15 +96,18 @@ class Recorder:
         if watcher is not None:
             watcher.close()
 
-    def watched(self, steps: Sequence[int]) -> Watched | None:
+    def watched(self, steps: Sequence[int], last: float = math.inf) -> Watched | None:
         """What was watched in all; None where nothing was to be.
 
         Args:
             steps: How many the whole epochs had.
+            last: The step that ended the training: of a loss that a device tells late, more may have been taken.
         """
         if not self.every:
             return None
         self.close()
+        self._kept = [kept for kept in self._kept if kept[0] <= last]
+        self._raised = [raised for raised in self._raised if raised[0] <= last]
         names = list(dict.fromkeys(name for _, _, figures in self._kept for name in figures))
         nothing = (None,) * len(self._columns)
         figures = {name: tuple(f.get(name, nothing) for _, _, f in self._kept) for name in names}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from thalweg.errors import InputError, did_you_mean
 
 ORDERS = ("reshuffled", "repeated")
+_DEVICES = re.compile(r"cpu(:0)?|cuda(:\d{1,3})?")
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Request:
         ranges: Their ranges where other ones are wanted, as `lr=1e-5:10,eps=1e-9:1`.
         lr: `"auto"` to let the learning-rate finder choose the rate of every optimizer.
         threads: Of every run.
-        device: Where runs are trained.
+        device: Where runs are trained: `"cpu"`, `"cuda"`, or `"cuda:1"` for the second GPU.
         watch: Every how many steps the runs of the table are watched, 0 for never; trials are not.
     """
 
@@ -79,5 +81,5 @@ def check_request(request: Request) -> None:
         raise InputError(
             f"expected --lr auto, got '{request.lr}': write a learning rate at its optimizer, as in adam:lr=1e-3"
         )
-    if request.device != "cpu":
-        raise InputError(f"expected --device cpu, got '{request.device}': other devices are not supported yet")
+    if not _DEVICES.fullmatch(request.device):
+        raise InputError(f"expected --device cpu, cuda or cuda:NUMBER, got '{request.device}': choose one of these")

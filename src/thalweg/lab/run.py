@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,10 @@ from torch.utils.data import DataLoader
 from thalweg.errors import InputError
 from thalweg.formula import Rule
 from thalweg.frameworks.torch import Optimizer
-from thalweg.lab.batches import Pass, bytes_of, data_order, length, moved, size, tensors_of
+from thalweg.lab.batches import Pass, bytes_of, data_order, length, on, resident, size, tensors_of
+from thalweg.lab.clock import clock
+from thalweg.lab.device import PLAIN, cannot_repeat, repeatable, seed_accelerators
+from thalweg.lab.losses import Losses, numbers
 from thalweg.lab.problem import Data, Problem
 from thalweg.lab.recorder import Recorder, warm
 from thalweg.lab.spec import Phase, RunSpec
@@ -88,13 +90,35 @@ def run(spec: RunSpec, problem: Problem, rules: Mapping[str, Rule], data: Data, 
     Raises:
         InputError: If the loss is no scalar tensor, or a model has nothing to train.
     """
+    told: list[Epoch] = []
+
+    def tell(epoch: Epoch) -> None:
+        told.append(epoch)
+        report(epoch)
+
+    try:
+        with repeatable(spec.device):
+            return _trained(spec, problem, rules, data, tell)
+    except RuntimeError as error:
+        if spec.device == PLAIN or told or not cannot_repeat(error):
+            raise
+    # Not every operation of a GPU has a way to repeat itself. The run begins again, and torch warns of those.
+    with repeatable(spec.device, strict=False):
+        return _trained(spec, problem, rules, data, tell)
+
+
+def _trained(
+    spec: RunSpec, problem: Problem, rules: Mapping[str, Rule], data: Data, report: Callable[[Epoch], None]
+) -> Run:
     torch.set_num_threads(spec.threads)
-    torch.use_deterministic_algorithms(True)
     torch.manual_seed(spec.seed)
     model = problem.model(spec.seed).to(spec.device)
+    seed_accelerators(spec.device, spec.seed)  # a model that was once trained on the CPU may have set them
     weights = digest_of_tensors(model)
-    train, held = (data.train, data.test) if spec.part == "final" else data.tuning
+    parts = (data.train, data.test) if spec.part == "final" else data.tuning
+    train, held = (resident(part, spec.device) for part in parts)
     epochs: list[Epoch] = []
+    taken = 0
     recorder = Recorder(spec.watch)
     rule, optimizer = started(model, rules, spec.phases[0], spec.watch)
     recorder.attach(optimizer, model)
@@ -104,8 +128,9 @@ def run(spec: RunSpec, problem: Problem, rules: Mapping[str, Rule], data: Data, 
             rule, optimizer = started(model, rules, phase, spec.watch)
             recorder.attach(optimizer, model)
         passing = Pass(train, spec.batch_size, _order(spec, number, train))
-        batches = _on(passing, spec.device)
-        loss, steps, seconds, stepping = train_epoch(model, optimizer, problem, batches, recorder.loss)
+        batches, told = on(passing, spec.device), recorder.loss if spec.watch else None
+        loss, steps, seconds, stepping = train_epoch(model, optimizer, problem, batches, told, spec.device)
+        taken += steps
         if not math.isfinite(loss):
             status, message = "diverged", f"the training loss became {loss} in epoch {number}"
             break
@@ -116,7 +141,7 @@ def run(spec: RunSpec, problem: Problem, rules: Mapping[str, Rule], data: Data, 
         if missed := _missed(spec, problem, epochs[-1]):
             status, message = "stopped", missed
             break
-    watched = recorder.watched([epoch.steps for epoch in epochs])
+    watched = recorder.watched([epoch.steps for epoch in epochs], taken)
     return Run(spec, status, message, tuple(epochs), weights, state_bytes(optimizer), watched)
 
 
@@ -136,7 +161,8 @@ def started(model: torch.nn.Module, rules: Mapping[str, Rule], phase: Phase, wat
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
         raise InputError("expected a model with parameters to train, got none: return a torch module that has some")
-    x = torch.zeros(1, dtype=parameters[0].dtype, requires_grad=True)
+    first = parameters[0]
+    x = torch.zeros(1, dtype=first.dtype, device=first.device, requires_grad=True)
     x.grad = torch.zeros_like(x)
     tried = Optimizer([x], rule=rule, initial=initial, **phase.arguments)
     tried.step()
@@ -149,10 +175,6 @@ def _order(spec: RunSpec, epoch: int, train: Any) -> Any:
     if isinstance(train, DataLoader):
         return None
     return data_order(spec.seed, epoch if spec.order == "reshuffled" else 1, length(train))
-
-
-def _on(batches: Iterable[Any], device: str) -> Iterable[Any]:
-    return batches if device == "cpu" else (moved(batch, device) for batch in batches)
 
 
 def _missed(spec: RunSpec, problem: Problem, epoch: Epoch) -> str:
@@ -168,7 +190,8 @@ def train_epoch(
     optimizer: Optimizer,
     problem: Problem,
     batches: Iterable[Any],
-    told: Callable[[float], None] | None = None,
+    told: Callable[[torch.Tensor], None] | None = None,
+    device: str = PLAIN,
 ) -> tuple[float, int, float, float]:
     """The mean loss, the steps, the seconds, and the optimizer's seconds; stops at the first loss that is not finite.
 
@@ -177,34 +200,36 @@ def train_epoch(
         optimizer: Of its parameters.
         problem: Says what the loss is.
         batches: What to train on, in order.
-        told: Called after every step with the batch's loss.
+        told: Called after every step with the batch's loss, which must not be read where that waits for a device.
+        device: What model and batches are on.
 
     Raises:
         InputError: If there is no batch, or the loss is no scalar tensor.
     """
     model.train()
-    total, samples, steps, stepping = 0.0, 0, 0, 0.0
-    start = time.perf_counter()
-    for batch in batches:
-        optimizer.zero_grad()
-        loss = problem.loss(model, batch)
-        check_scalar(loss, "loss")
-        loss.backward()
-        before = time.perf_counter()
-        optimizer.step()
-        stepping += time.perf_counter() - before
-        held = size(batch)
-        number = loss.item()
-        total += number * held
-        samples += held
-        steps += 1
-        if told is not None:
-            told(number)
-        if not math.isfinite(total):
-            break
-    if not samples:
+    counting, losses = clock(device), Losses(device)
+    try:
+        for batch in batches:
+            optimizer.zero_grad()
+            loss = problem.loss(model, batch)
+            check_scalar(loss, "loss")
+            loss.backward()
+            counting.before()
+            optimizer.step()
+            counting.after()
+            if told is not None:
+                told(loss.detach())
+            if not losses.add(loss, size(batch)):
+                break
+    except Exception:
+        with suppress(Exception):
+            losses.read()
+        if losses.is_finite:  # else it is what comes of weights that are no numbers, some steps after they became that
+            raise
+    losses.read()
+    if not losses.samples:
         raise InputError("expected at least one batch, got an empty data set or loader: give it some data")
-    return total / samples, steps, time.perf_counter() - start, stepping
+    return losses.mean, losses.steps, *counting.read()
 
 
 def check_scalar(value: Any, name: str) -> None:
@@ -218,39 +243,40 @@ def check_scalar(value: Any, name: str) -> None:
         raise InputError(f"expected the {name} of a batch as a scalar tensor, got {got}: return its mean")
 
 
-def evaluate(model: torch.nn.Module, problem: Problem, part: Any, device: str = "cpu") -> tuple[float, float]:
+def evaluate(model: torch.nn.Module, problem: Problem, part: Any, device: str = PLAIN) -> tuple[float, float]:
     """Mean metric and mean loss over a part of the data; the loss twice where the problem has no metric of its own.
 
     Raises:
         InputError: If the part is empty, or loss or metric no scalar.
     """
     model.eval()
-    metric, loss, samples = 0.0, 0.0, 0
     with torch.no_grad():
-        for batch in _on(Pass(part, EVALUATION_BATCH, None), device):
-            held = size(batch)
-            batch_loss, batch_metric = _measured(model, problem, batch)
-            loss += batch_loss * held
-            metric += batch_metric * held
-            samples += held
+        batches = on(Pass(part, EVALUATION_BATCH, None), device)
+        found = [(*_measured(model, problem, batch), size(batch)) for batch in batches]
+    metric, loss, samples = 0.0, 0.0, 0
+    losses, metrics = numbers([one for one, _, _ in found]), numbers([one for _, one, _ in found])
+    for batch_loss, batch_metric, (_, _, held) in zip(losses, metrics, found, strict=True):
+        loss += batch_loss * held
+        metric += batch_metric * held
+        samples += held
     if not samples:
         raise InputError("expected at least one batch to evaluate on, got none: give the loader some data")
     return metric / samples, loss / samples
 
 
-def _measured(model: torch.nn.Module, problem: Problem, batch: Any) -> tuple[float, float]:
+def _measured(model: torch.nn.Module, problem: Problem, batch: Any) -> tuple[Any, Any]:
     if problem.both is not None:
         loss, metric = problem.both(model, batch)
-        return _number(loss, "loss"), _number(metric, "metric")
-    loss = _number(problem.loss(model, batch), "loss")
-    return loss, loss if problem.metric is None else _number(problem.metric(model, batch), "metric")
+        return _scalar(loss, "loss"), _scalar(metric, "metric")
+    loss = _scalar(problem.loss(model, batch), "loss")
+    return loss, loss if problem.metric is None else _scalar(problem.metric(model, batch), "metric")
 
 
-def _number(value: Any, name: str) -> float:
-    if isinstance(value, int | float):
-        return float(value)
-    check_scalar(value, name)
-    return value.item()
+def _scalar(value: Any, name: str) -> Any:
+    """A loss or a metric as it was given, read later together with those of the other batches."""
+    if not isinstance(value, int | float):
+        check_scalar(value, name)
+    return value
 
 
 def digest_of_tensors(model: torch.nn.Module) -> str:

@@ -19,7 +19,8 @@ from thalweg.schedules import parse
 
 PACKAGE = Path(__file__).parents[1]
 # What turns a spec into numbers, besides the problem, the data and the rule's program.
-DECIDING = ("formula", "schedules", "compile", "sweep", "frameworks/torch", "lab/run.py", "lab/batches.py")
+DECIDING = ("formula", "schedules", "compile", "sweep", "frameworks/torch")
+DECIDING += ("lab/run.py", "lab/batches.py", "lab/losses.py", "lab/device.py")
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,13 @@ class RunSpec:
         stop: For every epoch the metric that a trial must reach at its end to go on; None where it always may.
         dtype: Of the parameters.
         backend: What computes the steps.
-        device: Where: `"cpu"`, or torch's name of another.
+        device: Where: `"cpu"`, or torch's name of another, of which the number is only a place.
         threads: Of torch and of the kernel.
         torch: Torch's version.
         processor: The kind of CPU.
         code_digest: A hash of Thalweg's own files that train: the loop, the kernels, the torch face.
         watch: Every how many steps the optimizer is watched, 0 for never: this changes no number, nor the key.
+        accelerator: The kind of GPU and of its libraries; nothing where the device is the CPU.
     """
 
     problem: str
@@ -94,12 +96,14 @@ class RunSpec:
     processor: str
     code_digest: str
     watch: int = 0
+    accelerator: str = ""
 
     @property
     def key(self) -> str:
-        """A hash of what decides the run; where a file lies does not, what is in it does."""
+        """A hash of what decides the run; where a file lies does not, what is in it does; nor which of two GPUs."""
         deciding = {k: v for k, v in asdict(self).items() if k not in ("problem", "source", "watch")}
         phases = [{k: v for k, v in phase.items() if k != "rule"} for phase in deciding.pop("phases")]
+        deciding["device"] = self.device.partition(":")[0]
         return digest_of(json.dumps({**deciding, "phases": phases}, sort_keys=True))
 
 
@@ -159,17 +163,23 @@ def processor() -> str:
     return " ".join([platform.machine(), *(facts[w] for w in wanted if w in facts)])
 
 
-def environment() -> dict[str, str]:
+def environment(device: str = "cpu", accelerator: str = "") -> dict[str, str]:
     """Versions and machine, for the report.
 
+    Args:
+        device: Where runs are trained, which is told where it is not the CPU.
+        accelerator: The kind of GPU that it is.
+
     Example:
-        >>> "Python" in environment()
-        True
+        >>> environment("cuda", "A GPU")["device"], "device" in environment()
+        ('cuda: A GPU', False)
     """
+    told = {"device": f"{device}: {accelerator}"} if accelerator else {}
     packages = ("thalweg", "torch", "numpy", "numba")
     return {
         "Python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
+        **told,
         **{package: version(package) for package in packages},
     }

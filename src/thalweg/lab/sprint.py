@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import itertools
 import math
 import random
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +17,9 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, S
 
 from thalweg.errors import InputError, in_short
 from thalweg.frameworks.torch import Optimizer
-from thalweg.lab.batches import Pass, data_order, held_out, length, plain, steps
+from thalweg.lab.batches import Pass, data_order, held_out, length, on, plain, steps
+from thalweg.lab.device import PLAIN
+from thalweg.lab.generators import generators_of
 from thalweg.lab.problem import Problem
 from thalweg.lab.run import check_scalar, evaluate, train_epoch
 from thalweg.rules.setting import Setting
@@ -57,6 +58,11 @@ class Task:
     def sign(self) -> int:
         """What makes a score of which less is better out of what judges."""
         return -1 if self.by_metric and self.problem.maximize else 1
+
+    @property
+    def device(self) -> str:
+        """What the model is on."""
+        return next((str(p.device) for p in self.model.parameters()), PLAIN)
 
     @property
     def steps(self) -> int:
@@ -127,7 +133,8 @@ def score_after(task: Task, sprint: Sprint, taken: int) -> float:
     score = math.inf
     try:
         batches = _batches(task, sprint.taken, taken)
-        loss, stepped, _, _ = train_epoch(sprint.model, sprint.optimizer, task.problem, batches)
+        problem, device = task.problem, task.device
+        loss, stepped, _, _ = train_epoch(sprint.model, sprint.optimizer, problem, batches, device=device)
         sprint.taken += stepped
         if math.isfinite(loss):
             with sprint.optimizer.averaged() if sprint.optimizer.rule.evaluation else nullcontext():
@@ -140,15 +147,16 @@ def score_after(task: Task, sprint: Sprint, taken: int) -> float:
 
 def judged(task: Task, model: torch.nn.Module) -> float:
     """Loss or metric on the samples held out, with a sign such that less is better."""
-    metric, loss = evaluate(model, task.problem, task.held)
+    metric, loss = evaluate(model, task.problem, task.held, task.device)
     return task.sign * (metric if task.by_metric else loss)
 
 
-def _batches(task: Task, first: int, last: int) -> Iterator[Any]:
+def _batches(task: Task, first: int, last: int) -> Iterable[Any]:
     """The batches from one step to another of a training that passes over the samples again and again."""
     done, skipped = divmod(first, task.steps)
     passes = (_pass(task, number) for number in itertools.count(done + 1))
-    return itertools.islice(itertools.chain.from_iterable(passes), skipped, skipped + last - first)
+    wanted = itertools.islice(itertools.chain.from_iterable(passes), skipped, skipped + last - first)
+    return on(wanted, task.device)
 
 
 def _pass(task: Task, number: int) -> Pass:
@@ -168,7 +176,7 @@ def check_first_batch(task: Task) -> None:
     if not any(p.requires_grad for p in model.parameters()):
         raise InputError("expected a model with parameters to train, got none: give a torch module that has some")
     _seed(task.seed, 0)
-    loss = task.problem.loss(model, next(_batches(task, 0, 1)))
+    loss = task.problem.loss(model, next(iter(_batches(task, 0, 1))))
     check_scalar(loss, "loss")
     if not math.isfinite(loss.item()):
         raise InputError(
@@ -192,35 +200,13 @@ def check_some_trained(sprints: Collection[Sprint]) -> None:
         ) from error
 
 
-@contextlib.contextmanager
-def undisturbed(*parts: Any) -> Iterator[None]:
-    """Leave every generator as it was: torch's, also of the GPUs, NumPy's, Python's and those of loaders."""
-    numpys, pythons = np.random.get_state(), random.getstate()
-    loaders = [(generator, generator.get_state()) for generator in _generators(parts)]
-    try:
-        with torch.random.fork_rng(range(torch.cuda.device_count())), torch.enable_grad():
-            yield
-    finally:
-        np.random.set_state(numpys)
-        random.setstate(pythons)
-        for generator, state in loaders:
-            generator.set_state(state)
-
-
-def _generators(parts: Iterable[Any]) -> Iterator[torch.Generator]:
-    for part in parts:
-        if isinstance(part, DataLoader):
-            found = (part.generator, getattr(part.sampler, "generator", None))
-            yield from (generator for generator in found if generator is not None)
-
-
 def _seed(seed: int, number: int, part: Any = None) -> None:
     """Give every sprint the same noise from the same step on, and every loader the same order in the same pass."""
     seed = (seed * 1_000_003 + number) % 2**32
     torch.manual_seed(seed)
     np.random.seed(seed)
     random.seed(seed)
-    for generator in _generators([part]):
+    for generator in generators_of([part]):
         generator.manual_seed(seed)
 
 

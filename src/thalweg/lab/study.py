@@ -16,6 +16,7 @@ from thalweg.lab import batches, space, tuning
 from thalweg.lab import spec as specs_of
 from thalweg.lab.check import check
 from thalweg.lab.contender import Contender, contenders, with_hyper
+from thalweg.lab.device import PLAIN, accelerator, backend, is_here
 from thalweg.lab.engines.worker import settled
 from thalweg.lab.files import find_anew, find_problem, problem_digest
 from thalweg.lab.problem import Data, Problem
@@ -42,6 +43,7 @@ class Study:
         steps: Of a run of the table.
         common: What all specs share.
         digests: For every seed the hash of its data.
+        memory: About how many bytes of a GPU a run takes; 0 where that is not known.
     """
 
     problem: Problem
@@ -56,19 +58,22 @@ class Study:
     steps: int
     common: Mapping[str, Any]
     digests: Mapping[int, str]
+    memory: int = 0
 
 
-def plan(request: Request, problem: Problem | None = None) -> Study:
+def plan(request: Request, problem: Problem | None = None, gpu: str | None = None) -> Study:
     """A study from what was asked; everything that can be wrong with it is refused here.
 
     Args:
         request: What was asked.
         problem: A problem that is no file and not the lab's; `request.problem` is then only its name.
+        gpu: The kind of GPU of workers elsewhere; None where runs are trained on this machine.
 
     Raises:
-        InputError: If anything is unknown or out of range, or the problem fails on its first batch.
+        InputError: If anything is unknown, out of range or not there, or the problem fails on its first batch.
     """
     check_request(request)
+    gpu = accelerator(request.device) if gpu is None else gpu
     found = problem or find_problem(request.problem)
     epochs = positive("epochs", request.epochs, found.epochs)
     size = found.batch_size if request.batch_size is None else positive("batch-size", request.batch_size, 1)
@@ -76,7 +81,7 @@ def plan(request: Request, problem: Problem | None = None) -> Study:
     found, data = _loaded(request, problem, seeds[0])
     size = None if isinstance(data.train, DataLoader) else size  # a loader brings its own
     with settled(seeds[0], request.threads):
-        behaviour = check(found, data, seeds[0], size)
+        checked = check(found, data, seeds[0], size, request.device if is_here(request.device) else PLAIN)
     steps, trial_steps = (batches.steps(part, size) for part in (data.train, data.tuning[0]))
     chosen, in_trials = (contenders(found, request.optimizers, epochs, n) for n in (steps, trial_steps))
     plans = _tuning_plans(request, found, in_trials, epochs, trial_steps) if request.tune else ()
@@ -92,8 +97,9 @@ def plan(request: Request, problem: Problem | None = None) -> Study:
         batch_size=size,
         target=found.target if request.target is None else request.target,
         steps=epochs * steps,
-        common=_common(request, epochs, size, behaviour if problem else problem_digest(request.problem)),
+        common=_common(request, epochs, size, checked.digest if problem else problem_digest(request.problem), gpu),
         digests={seeds[0]: data.digest, **others},
+        memory=checked.memory,
     )
 
 
@@ -109,7 +115,7 @@ def _seeds(seeds: tuple[int, ...], request: Request) -> tuple[int, ...]:
     return (*seeds, TUNING_SEED) if request.tune or request.lr else seeds
 
 
-def _common(request: Request, epochs: int, batch_size: int | None, digest: str) -> dict[str, Any]:
+def _common(request: Request, epochs: int, batch_size: int | None, digest: str, gpu: str) -> dict[str, Any]:
     return {
         "problem": request.problem,
         "problem_digest": digest,
@@ -118,13 +124,14 @@ def _common(request: Request, epochs: int, batch_size: int | None, digest: str) 
         "batch_size": batch_size,
         "order": request.order,
         "dtype": "float32",
-        "backend": "numba",
+        "backend": backend(gpu),
         "device": request.device,
         "threads": request.threads,
         "torch": version("torch"),
         "processor": specs_of.processor(),
         "code_digest": specs_of.code_digest(),
         "watch": request.watch,
+        "accelerator": gpu,
     }
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from thalweg.lab.run import Epoch, Run
 from thalweg.lab.spec import RunSpec
 
+AT_ONCE = 4  # runs that share a GPU: each waits for its turn there, so more give less and less
 ATTEMPTS = 3  # of a run whose worker dies: a kill or a full memory may not come again, what fails thrice will
 
 
@@ -59,6 +60,21 @@ def default_slots(threads: int, processors: int) -> int:
         (2, 4, 1)
     """
     return max(1, processors // threads)
+
+
+def device_slots(slots: int, memory: int, free: int) -> int:
+    """How many runs share a GPU where nobody said: no more than fit there, than have a processor, and than four.
+
+    Args:
+        slots: How many have a processor each, which tells the GPU what to do.
+        memory: About how many bytes of the GPU each takes.
+        free: How many nobody has taken.
+
+    Example:
+        >>> device_slots(8, 2 * 2**30, 70 * 2**30), device_slots(8, 9 * 2**30, 20 * 2**30), device_slots(2, 1, 0)
+        (4, 2, 1)
+    """
+    return max(1, min(AT_ONCE, slots, free // max(1, memory)))
 
 
 def lost(spec: RunSpec, reason: str) -> Run:

@@ -50,6 +50,36 @@ def cluster(
     Raises:
         InputError: If Ray is not installed, cannot be reached, or has no machine for such runs.
     """
+    _check_address(address)
+    return Cluster(Request(address, jobs, gpus, packed, threads))
+
+
+def gpu_of_a_worker(address: str, gpus: float, threads: int = 1) -> str:
+    """The kind of GPU that the workers of a Ray cluster have: one of them is asked.
+
+    Args:
+        address: As for `cluster`.
+        gpus: How many GPUs each run takes.
+        threads: How many threads each run has.
+
+    Raises:
+        InputError: If Ray is not installed, cannot be reached, or no worker has a GPU that torch can use.
+    """
+    _check_address(address)
+    request = Request(address, None, gpus, None, threads, asks=True)
+    inbox: queue.SimpleQueue[tuple[channel.Program, Any]] = queue.SimpleQueue()
+    driver = channel.begin(DRIVER, _variables(request), lambda *message: inbox.put(message))
+    try:
+        channel.send(driver, request)
+        _, answer = inbox.get()
+    finally:
+        channel.stop(driver, PATIENCE)
+    if not isinstance(answer, str):
+        raise answer or InputError("expected Ray to answer, but its driver ended: its messages above may say why")
+    return answer
+
+
+def _check_address(address: str | None) -> None:
     if find_spec("ray") is None:
         raise InputError("the engine 'ray' needs the package 'ray', which is not installed: pip install 'thalweg[ray]'")
     if address is not None and address.startswith("ray://"):
@@ -59,7 +89,6 @@ def cluster(
         )
     if address not in (None, "auto"):
         _check_reachable(address)
-    return Cluster(Request(address, jobs, gpus, packed, threads))
 
 
 def _check_reachable(address: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from thalweg.errors import InputError
+from thalweg.lab.device import accelerator
 from thalweg.lab.engines import channel
 from thalweg.lab.engines.engine import ATTEMPTS, Event, lost
 from thalweg.lab.engines.worker import environment, stream
@@ -21,6 +22,7 @@ from thalweg.lab.run import Run
 from thalweg.lab.spec import RunSpec
 from thalweg.sweep.threads import available_processors
 
+ANSWER = 120.0  # seconds that a worker gets to begin and to say which GPU it has
 TURN = 0.05  # seconds between two looks at what is asked
 OBJECT_STORE = 200_000_000  # bytes besides the problem: specs and epochs are small
 LONGEST_REASON = 300  # characters of what Ray says
@@ -30,13 +32,14 @@ Order = tuple[RunSpec, dict[str, bytes]]  # a run, and what is in the files that
 
 @dataclass(frozen=True)
 class Request:
-    """What the driver is asked for; see `cluster`."""
+    """What the driver is asked for; see `cluster`. With `asks` only of which kind the GPUs of the workers are."""
 
     address: str | None
     jobs: int | None
     gpus: float
     packed: bytes | None
     threads: int
+    asks: bool = False
 
 
 def main() -> None:
@@ -47,8 +50,12 @@ def main() -> None:
         return
     try:
         with _connected(request), suppress(OSError):
-            tell(_slots(request))
-            Driver(request, tell).serve(orders)
+            slots = _slots(request)
+            if request.asks:
+                tell(_gpu_of_a_worker(request))
+            else:
+                tell(slots)
+                Driver(request, tell).serve(orders)
     except InputError as error:
         tell(error)
 
@@ -110,6 +117,39 @@ def _slots(request: Request) -> int:
     return request.jobs or max(1, fitting)
 
 
+def _gpu_of_a_worker(request: Request) -> str:
+    """The kind of GPU that a worker finds it has.
+
+    Raises:
+        InputError: If it has none that torch can use, or no worker becomes free.
+    """
+    import ray
+    from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+
+    asked = ray.remote(max_calls=1)(accelerator).options(**_options(request, request.threads)).remote("cuda")
+    try:
+        return ray.get(asked, timeout=ANSWER)
+    except RayTaskError as error:
+        raise InputError(f"expected Ray's workers to train on a GPU, but one says: {_last_line(error)}") from error
+    except GetTimeoutError as error:
+        raise InputError(
+            f"expected a worker of Ray with {request.gpus:g} free GPUs, got none within {ANSWER:g} s: ask for less, or "
+            "wait for whoever has them"
+        ) from error
+    except RayError as error:
+        raise InputError(f"expected an answer of Ray's workers, got '{_last_line(error)}': see `ray status`") from error
+
+
+def _options(request: Request, threads: int) -> dict[str, Any]:
+    """What a task takes, and what its worker is like. Ray tells a worker by a variable which GPUs are its own."""
+    return {
+        "num_cpus": threads,
+        "num_gpus": request.gpus,
+        "max_retries": 0,  # Ray's own retry would tell some epochs twice
+        "runtime_env": {"env_vars": environment(threads)},
+    }
+
+
 @dataclass
 class Driver:
     """What turns specs into tasks and listens to them.
@@ -145,14 +185,10 @@ class Driver:
         import ray
 
         spec, files = order
-        options = {
-            "num_cpus": spec.threads,
-            "num_gpus": self.request.gpus,
-            "num_returns": "streaming",
-            "max_retries": 0,  # Ray's own retry would tell some epochs twice
-            "runtime_env": {"env_vars": environment(spec.threads)},
-        }
-        task = ray.remote(stream).options(**options).remote(spec, packed, files, str(Path.cwd()), sys.path)
+        options = {**_options(self.request, spec.threads), "num_returns": "streaming"}
+        # A process that has begun with one GPU keeps it, whichever Ray gives to its next task: there must be none.
+        remote = ray.remote(max_calls=1)(stream) if self.request.gpus else ray.remote(stream)
+        task = remote.options(**options).remote(spec, packed, files, str(Path.cwd()), sys.path)
         self.tasks[task] = order, attempt
 
     def _listen(self, task: Any, packed: Any) -> None:

@@ -42,7 +42,7 @@ def environment(threads: int) -> dict[str, str]:
         >>> environment(1)["OMP_NUM_THREADS"]
         '1'
     """
-    # cuBLAS is deterministic only with a workspace of its own; torch refuses to train without.
+    # The last is `thalweg.lab.device.WORKSPACE`, whose file imports torch.
     return {**dict.fromkeys(THREAD_VARIABLES, str(threads)), "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 
 
@@ -93,7 +93,7 @@ def settled(seed: int, threads: int) -> Iterator[None]:
     of matrices that BLAS divides among its threads.
 
     Args:
-        seed: Of Python's, NumPy's and torch's generators.
+        seed: Of Python's, NumPy's and torch's generators, those of GPUs among them.
         threads: Of BLAS, OpenMP and torch.
 
     Example:
@@ -107,8 +107,10 @@ def settled(seed: int, threads: int) -> Iterator[None]:
     import torch
     from threadpoolctl import threadpool_limits
 
-    states, before = (random.getstate(), np.random.get_state(), torch.get_rng_state()), torch.get_num_threads()
-    with threadpool_limits(threads):
+    from thalweg.lab.generators import generators_kept
+
+    states, before = (random.getstate(), np.random.get_state()), torch.get_num_threads()
+    with threadpool_limits(threads), generators_kept():
         torch.set_num_threads(threads)
         random.seed(seed)
         np.random.seed(seed % 2**32)
@@ -118,7 +120,6 @@ def settled(seed: int, threads: int) -> Iterator[None]:
         finally:
             random.setstate(states[0])
             np.random.set_state(states[1])
-            torch.set_rng_state(states[2])
             torch.set_num_threads(before)
 
 
@@ -152,12 +153,14 @@ def _check_machine(spec: RunSpec) -> None:
     """Refuse a machine that gives other numbers than the run's key says."""
     from importlib.metadata import version
 
+    from thalweg.lab.device import accelerator
     from thalweg.lab.spec import code_digest, processor
 
     for name, found, wanted in (
         ("Thalweg's code", code_digest(), spec.code_digest),
         ("torch", version("torch"), spec.torch),
         ("the processor", processor(), spec.processor),
+        ("the GPU", accelerator(spec.device), spec.accelerator),
     ):
         if found != wanted:
             raise InputError(
@@ -185,11 +188,21 @@ def _sentence(error: BaseException) -> str:
     text = " ".join(str(error).split())[:MESSAGE_LENGTH]
     if isinstance(error, InputError):
         return text
+    if _is_full(error):
+        return f"the GPU's memory is full ({text}): train fewer runs at a time with --jobs, or take a smaller batch"
     frames = traceback.extract_tb(error.__traceback__)
     libraries = (PACKAGE, sys.prefix, sys.base_prefix, "<frozen")
     own = [frame for frame in frames if not frame.filename.startswith(libraries)]
     last = (own or frames)[-1]
     return f"{type(error).__name__}: {text} ({Path(last.filename).name}:{last.lineno})"
+
+
+def _is_full(error: BaseException) -> bool:
+    if "torch" not in sys.modules:
+        return False
+    from thalweg.lab.device import is_full
+
+    return is_full(error)
 
 
 def stream(
@@ -223,5 +236,13 @@ def main() -> None:
     tell, orders = channel.parent(ended=lambda: os._exit(0))
     with suppress(OSError):
         packed = orders.get()
-        while True:
-            perform(orders.get(), packed, {}, tell)
+        while _after(orders.get(), packed, tell):
+            pass
+
+
+def _after(spec: RunSpec, packed: bytes | None, tell: Callable[[Event], None]) -> bool:
+    """Train a spec; whether the process can train another afterwards. If not, its end makes place for one that can."""
+    perform(spec, packed, {}, tell)
+    from thalweg.lab.device import let_go  # which imports torch
+
+    return let_go(spec.device)
