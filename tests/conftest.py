@@ -55,6 +55,15 @@ def nobody_gives_up(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture
+def gpu() -> Iterator[None]:
+    """A test in which tensors on `on_gpu.DEVICE` are stepped as a GPU's."""
+    from on_gpu import stepping
+
+    with stepping():
+        yield
+
+
+@pytest.fixture
 def one_thread() -> Iterator[None]:
     """Threads of other processes' making slow small operations down twentyfold."""
     import torch

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from thalweg.frameworks.torch.on_device import DeviceSweep
 from thalweg.sweep.gpu import interpreting
@@ -26,6 +27,16 @@ Make = Callable[[list[Tensor]], torch.optim.Optimizer]
 def stepping() -> contextlib.AbstractContextManager[None]:
     """Within the context the tensors on `DEVICE` are stepped as a GPU's."""
     return contextlib.nullcontext() if HAS_GPU else interpreting()
+
+
+class Hurried(TorchFunctionMode):
+    """Refuses whatever would have the host wait for a device."""
+
+    WAITING = ("item", "tolist", "__bool__", "__float__", "__int__", "cpu", "numpy", "__index__", "nonzero")
+
+    def __torch_function__(self, func: Callable, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert getattr(func, "__name__", "") not in self.WAITING, func
+        return func(*args, **(kwargs or {}))
 
 
 def weights(dtype: torch.dtype = torch.float32, shapes: Sequence[tuple] = SHAPES, device: str = "cpu") -> list[Tensor]:

@@ -4,19 +4,18 @@ import copy
 import functools
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 import on_gpu
 import thalweg.torch
 import thalweg.watch
-from on_gpu import DEVICE, HAS_GPU, feed, furthest, is_device_step, stepping, trained, weights
+from on_gpu import DEVICE, HAS_GPU, Hurried, feed, furthest, is_device_step, stepping, trained, weights
 from thalweg.formula import Rule
 from thalweg.rules import RULES
 from thalweg.watch.figure import NAMES
@@ -26,13 +25,6 @@ ON_GPU = pytest.mark.usefixtures("gpu")
 TRAINABLE = [rule for rule in RULES.values() if rule.point is None]
 EVERY_RULE = pytest.mark.parametrize("rule", TRAINABLE, ids=lambda r: r.name)
 SMALL = ((9, 7), (5,))
-
-
-@pytest.fixture
-def gpu() -> Iterator[None]:
-    """A test in which tensors on `DEVICE` are stepped as a GPU's."""
-    with stepping():
-        yield
 
 
 def assert_as_on_the_cpu(make: Callable, dtype: torch.dtype = torch.float32, roundings: int = 0, **given: Any) -> Any:
@@ -271,16 +263,6 @@ def test_with_a_scaler_of_gradients(scaler: Callable, frame: dict) -> None:
         found = train(DEVICE)
         assert is_device_step(found[1])
     assert max(furthest(found, train("cpu")).values()) <= 2
-
-
-class Hurried(TorchFunctionMode):
-    """Refuses whatever would have the host wait for a device."""
-
-    WAITING = ("item", "tolist", "__bool__", "__float__", "__int__", "cpu", "numpy", "__index__", "nonzero")
-
-    def __torch_function__(self, func: Callable, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        assert getattr(func, "__name__", "") not in self.WAITING, func
-        return func(*args, **(kwargs or {}))
 
 
 HURRIED = {

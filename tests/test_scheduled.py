@@ -14,7 +14,7 @@ from torch.optim import lr_scheduler
 
 import thalweg.torch
 from thalweg.errors import InputError
-from thalweg.frameworks.torch import batch as batch_module
+from thalweg.frameworks.torch import on_host as host_module
 from thalweg.frameworks.torch import book as book_module
 from thalweg.frameworks.torch import step as step_module
 from thalweg.rules import RULES
@@ -277,7 +277,7 @@ def test_a_value_that_changes_makes_no_kernel_and_sorts_no_parameter(monkeypatch
         plain = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *a, **k: (calls.append(name), plain(*a, **k))[1])
 
-    counted(batch_module, "compiled")
+    counted(host_module, "compiled")
     counted(step_module, "sort_parameters")
     assert book_module.sort_parameters is not step_module.sort_parameters
     for make in (thalweg.torch.AdamW, functools.partial(thalweg.torch.Optimizer, rule="decoupled(nadam)")):

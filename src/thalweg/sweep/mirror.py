@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-SPARES = 4  # captures without a step between them
+SPARES = 8  # copies within captures that a device can make before another step is taken without one
 # What captured graphs copy from and to. They may be played as long as the process lives.
-_captured: list[Tensor] = []
+_captured: list[Any] = []
 
 
 def is_capturing(device: torch.device) -> bool:
     """Whether what is done on a device now goes into a CUDA graph instead."""
-    return device.type == "cuda" and torch.cuda.is_current_stream_capturing()
+    if device.type != "cuda":
+        return False
+    with torch.cuda.device(device):  # of whose current stream is asked
+        return torch.cuda.is_current_stream_capturing()
+
+
+def keep(*things: Any) -> None:
+    """Never give back what a captured graph reads or writes."""
+    _captured.extend(things)
 
 
 class Mirror:
@@ -26,7 +35,8 @@ class Mirror:
     """
 
     def __init__(self, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> None:
-        self.numbers = torch.zeros(shape, dtype=dtype, device=device)
+        with torch.inference_mode(False):  # steps may be taken within it and outside
+            self.numbers = torch.zeros(shape, dtype=dtype, device=device)
         self._sent: np.ndarray | None = None
         self._spares: list[Tensor] = []  # memory to copy from in captures, within which none can be had
 
@@ -42,6 +52,7 @@ class Mirror:
         columns = self._changed(host) if changed is None else changed
         if is_capturing(self.numbers.device):
             return self._branched(host) if columns or not is_shared else self.numbers
+        self._refill()
         if len(columns) == 1 and host.ndim == 2:
             column = next(iter(columns))
             self.numbers[:, column].copy_(self._staged(host[:, column]), non_blocking=True)
@@ -74,15 +85,18 @@ class Mirror:
         """The numbers where a device can copy them from while the host goes on."""
         if self.numbers.device.type == "cpu":
             return torch.from_numpy(host)
-        self._spares += [_pinned(self.numbers) for _ in range(len(self._spares), SPARES)]
         staged = _pinned(host)
         staged.numpy()[:] = host
         return staged
 
+    def _refill(self) -> None:
+        if self.numbers.device.type != "cpu":
+            self._spares += [_pinned(self.numbers) for _ in range(len(self._spares), SPARES)]
+
 
 def _pinned(like: np.ndarray | Tensor) -> Tensor:
     dtype = like.dtype if isinstance(like, Tensor) else torch.from_numpy(like[:0]).dtype
-    return torch.empty(tuple(like.shape), dtype=dtype, pin_memory=True)
+    return torch.empty(tuple(like.shape), dtype=dtype, device="cpu", pin_memory=True)
 
 
 class Later:
@@ -90,7 +104,7 @@ class Later:
 
     def __init__(self, numbers: Tensor) -> None:
         is_here = numbers.device.type == "cpu"
-        self._here = numbers if is_here else torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True)
+        self._here = numbers if is_here else _pinned(numbers)
         self._event = None if is_here else torch.cuda.Event()
         if self._event is not None:
             self._here.copy_(numbers, non_blocking=True)

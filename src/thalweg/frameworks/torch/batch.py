@@ -136,6 +136,8 @@ class Batch:
         """Whether every parameter is still where it was, and laid out as it was."""
         if self.spread is not None and not holds_parts(self._params, self.xs):
             return False
+        if set(map(DTYPE, self.xs)) != {self.gradient_dtype}:
+            return False
         if list(map(ADDRESS, self.xs)) != self._places or list(map(SIZE, self.xs)) != self._sizes:
             return False
         if self._contiguous:
@@ -155,6 +157,8 @@ class Batch:
             gradients: One for each member, or None.
             taken: Where the gradients are that other batches zero; those of this one are added. None if nobody asks.
         """
+        if isinstance(self.sweep, DeviceSweep):
+            self.sweep.table.release()  # of a capture that was given up, or that had no step
         try:
             addresses = list(map(ADDRESS, gradients))  # type: ignore[arg-type]
             if (taken is None or taken.isdisjoint(addresses)) and self._fit(gradients, addresses):  # type: ignore[arg-type]

@@ -21,9 +21,10 @@ from thalweg.frameworks.torch.frame import Frame
 from thalweg.frameworks.torch.memory import KERNEL_DTYPES, is_sharded, overseen, walkable
 from thalweg.frameworks.torch.plan import Plan
 from thalweg.frameworks.torch.sharded import aligned_part, check_kind, check_spread, local, place, spread_of
-from thalweg.frameworks.torch.state import array_keys, fill, missing
+from thalweg.frameworks.torch.state import array_keys, count_in_tensor, fill, missing
 from thalweg.frameworks.torch.watched import Watched
 from thalweg.sweep.gpu import has_triton, is_on_gpu
+from thalweg.sweep.mirror import is_capturing
 
 
 class Book:
@@ -40,6 +41,9 @@ class Book:
         meshes: Over which processes those are spread.
         overseen: Whether somebody watched torch's operations then, which keeps kernels away.
         device: The one on which all batches are; None if there is no such one, or it is the host.
+        doubtful: What was made for a step that a device may have left out.
+        with_scale: Whether gradients have been multiplied by a number once: then they always are, by 1 if need be, so
+            that nothing has to be sorted again.
     """
 
     def __init__(
@@ -49,20 +53,37 @@ class Book:
         self.others: list[Member] = []
         self.idle: list[int] = []
         self.made: list[tuple[Tensor, list[str]]] = []
+        self.doubtful: list[tuple[Tensor, list[str]]] = []
+        self.with_scale = False
         self.sharded = [k for k, x in enumerate(flat) if is_sharded(x)]
         self.meshes = list(dict.fromkeys(flat[k].device_mesh for k in self.sharded))  # type: ignore[attr-defined]
         self.flat, self._recipes, self._state = flat, [plan.recipe for plan in plans], state
         self._entries = list(dict.values(state))
         self.overseen = overseen()
 
+    def taken(self, is_sure: bool) -> None:
+        """A step has been taken, or a device may have left it out."""
+        if any(other.fresh for other in self.others):
+            self.others = [other._replace(fresh=False) for other in self.others]
+        self.doubtful += [] if is_sure else self.made
+        self.made = []
+
+    def settle(self, state: dict) -> bool:
+        """Ask the device, where that is not known, whether first steps were taken; take back the state of others.
+
+        Returns:
+            Whether somebody had to be asked.
+        """
+        doubtful, self.doubtful = dict(self.doubtful), []
+        for batch in self.batches if doubtful else ():
+            pairs = zip(batch.members, map(float, batch.sweep.steps), strict=True)
+            left_out = [member.x for member, steps in pairs if member.x in doubtful and steps == 0]
+            _take_back(state, [(x, doubtful[x]) for x in left_out])
+        return bool(doubtful)
+
     def unmake(self, state: dict) -> None:
         """Take back the state that was made for a step that is then left out: the next one is still the first."""
-        for x, keys in self.made:
-            entries = dict.__getitem__(state, x)
-            for key in keys:
-                entries.pop(key, None)
-            if not entries:
-                dict.pop(state, x)
+        _take_back(state, self.made)
 
     def holds(
         self, flat: Sequence[Tensor], lengths: list[int], state: dict, plans: Sequence[Plan], grads: list
@@ -86,6 +107,17 @@ class Book:
         return _same(list(dict.values(state)), self._entries) and all(b.is_state_unmoved() for b in self.batches)
 
 
+def _take_back(state: dict, made: list[tuple[Tensor, list[str]]]) -> None:
+    for x, keys in made:
+        entries = dict.get(state, x)
+        if entries is None:  # somebody has deleted it
+            continue
+        for key in keys:
+            entries.pop(key, None)
+        if not entries:
+            dict.pop(state, x)
+
+
 def lengths_of(groups: Sequence[Mapping[str, Any]]) -> list[int]:
     """How many parameters each group has."""
     return [len(group["params"]) for group in groups]
@@ -104,6 +136,7 @@ def sort_parameters(
         RuntimeError: If a parameter is of a kind that torch refuses too; nothing has been changed then.
         InputError: If a parameter's type cannot be rounded as asked.
     """
+    _check_capture(flat)
     groups = optimizer.param_groups
     of_group = [k for k, group in enumerate(groups) for _ in group["params"]]
     for k, x in enumerate(flat):
@@ -118,6 +151,7 @@ def sort_parameters(
     for k, (x, index) in enumerate(zip(flat, of_group, strict=True)):
         plan, group = plans[index], groups[index]
         entries = dict.get(optimizer.state, x, {})
+        count_in_tensor(entries)
         lacking = missing(plan.recipe, x, frame, entries)
         if lacking and grads[k] is None:
             idle.append(k)
@@ -142,6 +176,15 @@ def sort_parameters(
     book = Book(flat, lengths_of(groups), optimizer.state, plans, batches)
     book.others, book.idle, book.made = others, idle, made
     return book
+
+
+def _check_capture(flat: Sequence[Tensor]) -> None:
+    """Refuse to sort while a graph is captured: what is done then is done anew whenever it is played."""
+    if any(is_on_gpu(x) and is_capturing(x.device) for x in flat):
+        raise InputError(
+            "expected a step of these parameters, as they are now, before one is captured in a graph, got none since "
+            "they were loaded, added or moved: take a step, then capture"
+        )
 
 
 def _kind(x: Tensor, state: dict[str, Any], plan: Plan, frame: Frame) -> tuple:

@@ -15,7 +15,7 @@ from thalweg.frameworks.torch.batch import Batch
 from thalweg.frameworks.torch.frame import Frame
 from thalweg.frameworks.torch.on_device import DeviceSweep
 from thalweg.sweep.gpu import BLOCK, is_on_gpu, launch, within
-from thalweg.sweep.mirror import Mirror
+from thalweg.sweep.mirror import Mirror, is_capturing, keep
 
 NORM_OFFSET = 1e-6  # torch.nn.utils.clip_grad_norm_ adds it to the norm that it divides by
 
@@ -59,9 +59,10 @@ class Decision:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self._given = Mirror((len(GIVEN),), torch.float64, device)
-        self._rows = torch.zeros((2, 0), dtype=torch.float64, device=device)
-        self._told = torch.zeros(len(TOLD), dtype=torch.float64, device=device)
-        self._skipped = torch.zeros((), dtype=torch.float64, device=device)
+        with torch.inference_mode(False):  # the next step may be taken outside of it
+            self._rows = torch.zeros((2, 0), dtype=torch.float64, device=device)
+            self._told = torch.zeros(len(TOLD), dtype=torch.float64, device=device)
+            self._skipped = torch.zeros((), dtype=torch.float64, device=device)
         self._told_by_scaler = (False, False)
 
     @property
@@ -103,6 +104,8 @@ class Decision:
         most = math.inf if frame.clip_norm is None else frame.clip_norm
         given = self._given_now(np.array([1.0, most, NORM_OFFSET, frame.nonfinite == "skip", 0.0]), scaler)
         squares, unfits = self._rows
+        if is_capturing(self.device):
+            keep(self, self._rows)
         with within(self.device):
             launch(finish_source(), 1, squares, unfits, len(squares), given, self._told, BLOCK=BLOCK)
         if counts and (frame.nonfinite == "skip" or scaler.found_inf is not None):
@@ -114,7 +117,7 @@ class Decision:
         if told != self._told_by_scaler:
             self._given.forget()
         self._told_by_scaler = told
-        given = self._given.holding(host, is_shared=not any(told))
+        given = self._given.holding(host, is_shared=False)
         if isinstance(scaler.grad_scale, Tensor):
             given[GIVEN.index("scale")].copy_(scaler.grad_scale.detach().double().reciprocal().reshape(()))
         if isinstance(scaler.found_inf, Tensor):

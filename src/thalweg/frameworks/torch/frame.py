@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -125,3 +126,13 @@ def frame_of(arguments: Mapping[str, Any]) -> Frame:
         if name not in NAMES:
             raise InputError(f"the frame has no argument '{name}': {did_you_mean(name, list(NAMES))}")
     return Frame(**arguments)
+
+
+def signature_of(cls: type) -> inspect.Signature:
+    """Torch's signature, then the frame's arguments by name only."""
+    own = cls.__dict__.get("__init__")
+    plain = own or next(c.__init__ for c in cls.__mro__ if c.__module__.startswith("torch.optim."))
+    parameters = [p for p in inspect.signature(plain).parameters.values() if p.name != "self"]
+    rest = [p for p in parameters if p.kind is p.VAR_KEYWORD]
+    frame = [p.replace(kind=p.KEYWORD_ONLY) for p in inspect.signature(Frame).parameters.values()]
+    return inspect.Signature([*(p for p in parameters if p not in rest), *frame, *rest])

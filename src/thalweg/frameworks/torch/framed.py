@@ -20,8 +20,9 @@ from thalweg.frameworks.torch.book import Book
 from thalweg.frameworks.torch.decision import Decision, Scaler, decision_of
 from thalweg.frameworks.torch.evaluated import evaluation_weights
 from thalweg.frameworks.torch.flags import check_flags
-from thalweg.frameworks.torch.frame import NAMES, Frame, frame_of
+from thalweg.frameworks.torch.frame import NAMES, Frame, frame_of, signature_of
 from thalweg.frameworks.torch.loaded import keep_types
+from thalweg.frameworks.torch.looked import Looked, marks_of
 from thalweg.frameworks.torch.memory import overseen
 from thalweg.frameworks.torch.named import by_name
 from thalweg.frameworks.torch.plan import Plan
@@ -51,14 +52,14 @@ class Framed(torch.optim.Optimizer):
     _decision: Decision | None = None  # what is decided on a GPU; never saved
     _warned: bool = False  # that updates are lost to rounding
     _book: Book | None = None  # how the parameters were sorted; made anew when needed, never saved
-    _looked: list[tuple[float, int]] | Decision | None = None  # what `look` saw, or who, for the step that follows
+    _looked: Looked | None = None  # what `look` saw, for the step that follows
     _swapped: bool = False  # whether the parameters are their averages now
     _observer: Observer | None = None  # who watches the steps; never saved
     _folds_scale: bool = False  # whether a GradScaler hands its scale over instead of unscaling the gradients
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        cls.__signature__ = _signature(cls)  # type: ignore[attr-defined]
+        cls.__signature__ = signature_of(cls)  # type: ignore[attr-defined]
 
     def __init__(self, params: Any, *arguments: Any, **named: Any) -> None:
         # Torch's arguments differ between its versions, so they are taken as they come; the frame's own are known.
@@ -108,6 +109,7 @@ class Framed(torch.optim.Optimizer):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients, or make them zero."""
+        self._looked = None
         _without_compiler(torch.optim.Optimizer.zero_grad)(self, set_to_none)
 
     def plan(self, group: dict[str, Any]) -> Plan:
@@ -187,10 +189,10 @@ class Framed(torch.optim.Optimizer):
             if decision is not None:
                 decision.look(work.book.batches)
                 decision.make(owner.frame, Scaler(None, None), counts=False)
-                owner._looked = None if hooked else decision
+                owner._looked = None if hooked else Looked(decision, marks_of(owner))
                 return decision.unfit
             parts = norms(work)
-        owner._looked = None if hooked else parts
+        owner._looked = None if hooked else Looked(parts, marks_of(owner))
         return sum(unfit for _, unfit in parts)
 
     @contextmanager
@@ -266,7 +268,17 @@ class Framed(torch.optim.Optimizer):
         if type(self.state) is not Watched:  # torch comes by here when it loads a state dict, too
             self.state = Watched(dict, self.state)
 
+    def state_dict(self) -> dict[str, Any]:
+        """The state in torch's layout."""
+        self._settle()
+        return super().state_dict()
+
+    def _settle(self) -> None:
+        if self._book is not None and self._book.settle(self.state):
+            self._book = None
+
     def __getstate__(self) -> dict[str, Any]:
+        self._settle()
         kept = {name: value for name, value in vars(self).items() if name in _KEPT}
         return {**super().__getstate__(), **kept, "_skipped": self.skipped}
 
@@ -287,13 +299,3 @@ def _without_compiler(method: Callable[..., None]) -> Callable[..., None]:
     The wrapper keeps the compiler from looking into the method, for which it must have been imported already.
     """
     return method if "torch._dynamo" in sys.modules else inspect.unwrap(method)
-
-
-def _signature(cls: type) -> inspect.Signature:
-    """Torch's signature, then the frame's arguments by name only."""
-    own = cls.__dict__.get("__init__")
-    plain = own or next(c.__init__ for c in cls.__mro__ if c.__module__.startswith("torch.optim."))
-    parameters = [p for p in inspect.signature(plain).parameters.values() if p.name != "self"]
-    rest = [p for p in parameters if p.kind is p.VAR_KEYWORD]
-    frame = [p.replace(kind=p.KEYWORD_ONLY) for p in inspect.signature(Frame).parameters.values()]
-    return inspect.Signature([*(p for p in parameters if p not in rest), *frame, *rest])

@@ -20,7 +20,7 @@ from thalweg.frameworks.torch.memory import KERNEL_DTYPES
 from thalweg.frameworks.torch.plan import Plan, Recipe
 from thalweg.frameworks.torch.state import shared_numbers
 from thalweg.sweep.gpu import DeviceTable, Part, launch, within
-from thalweg.sweep.mirror import Later, Mirror, is_capturing
+from thalweg.sweep.mirror import Later, Mirror, is_capturing, keep
 
 if TYPE_CHECKING:
     from thalweg.frameworks.torch.batch import Member
@@ -35,7 +35,7 @@ class DeviceSweep:
 
     Attributes:
         table: Where their arrays lie.
-        steps: For each member how many steps it has taken, on the device.
+        steps: For each member how many steps it has taken, a tensor on the device.
     """
 
     def __init__(
@@ -54,7 +54,8 @@ class DeviceSweep:
         if recipe.counted:
             self.steps = _numbers(states, "step", device, (torch.float32, torch.float64))
         else:  # torch knows of the first step only, by the state that it lacks
-            self.steps = torch.tensor([0.0 if member.fresh else 1.0 for member in members], device=device)
+            known = [0.0 if member.fresh else 1.0 for member in members]
+            self.steps = list(torch.tensor(known, dtype=torch.float32, device=device).unbind())
         self._scalars = [_numbers(states, key, device, (torch.float64,)) for key in recipe.scalar_keys]
         self._make_room(len(members))
         self.table = DeviceTable(storage.itemsizes, counts, device)
@@ -82,6 +83,7 @@ class DeviceSweep:
         """Say where the members' random bits come from: a seed, and for each its stream, and where in it it begins."""
         self._seed = torch.tensor([(seed + 2**63) % 2**64 - 2**63], device=self._device)
         self._streams, self._drawn_for = streams, -1
+        self._draws = Mirror((2, len(self.table.tensor)), torch.int64, self._device)
         self.table.start_at(offsets)
 
     def norm(self, squares: Tensor, unfits: Tensor) -> None:
@@ -100,7 +102,8 @@ class DeviceSweep:
 
     def count(self, members: Sequence[int]) -> None:
         """Count a step of members that others take."""
-        self.steps[list(members)] += 1
+        for k in members:
+            self.steps[k] += 1
 
     def step(
         self,
@@ -120,21 +123,23 @@ class DeviceSweep:
             skip: A float64 on the device that is not zero where the step shall be left out; None: it is taken.
         """
         skip = self._never if skip is None else skip
-        tally = self._tallies and self._turn % TALLIES == 0 and not is_capturing(self._device)
+        tally = self._tallies and self._turn % TALLIES == 1 and not is_capturing(self._device)
         self._turn += 1
+        if is_capturing(self._device):
+            keep(self, skip)  # what a graph reads and writes outlives the book
         with within(self._device):
-            text = values_source(self._program, KERNEL_DTYPES[self.steps.dtype])
+            text = values_source(self._program, KERNEL_DTYPES[self.steps[0].dtype])
             launch(text, len(self._image), self._sets_of(plans, present), skip, warps=1)
             parts = self.table.parts()
+            drawn = self._drawn() if self._storage.rounding == "stochastic" else ()
             for part in parts:
+                self._draw(part, *drawn)
                 self._step_rows(part, skip, with_sums, tally)
         self.table.release()
         if tally:
             self._pending = Later(torch.stack([part.table[:, -2:].sum(dim=0) for part in parts]).sum(dim=0))
 
     def _step_rows(self, part: Part, skip: Tensor, with_sums: bool, tally: bool) -> None:
-        if self._storage.rounding == "stochastic":
-            self._draw_for(part)
         sums = (self._sums[part.rows],) if with_sums else ()
         storage = replace(self._storage, sums=with_sums, tally=tally) if with_sums or tally else self._storage
         part.launch(source(self._program, storage, self._exact), skip, *sums, exact=self._exact)
@@ -158,7 +163,8 @@ class DeviceSweep:
         told = {(g, k): v for g, row in enumerate(asked) for k, v in enumerate(row) if isinstance(v, Tensor)}
         host = np.zeros(self._hyper.numbers.shape)
         for g, row in enumerate(asked):
-            host[g, : len(row)] = [0.0 if isinstance(value, Tensor) else value for value in row]
+            # Where a tensor is told there stands a NaN, so that a number that follows it is sent, whichever it is.
+            host[g, : len(row)] = [np.nan if isinstance(value, Tensor) else value for value in row]
         numbers = self._hyper.holding(host)
         places = numbers.data_ptr() + 8 * np.arange(host.size, dtype=np.int64).reshape(host.shape)
         for (g, k), value in told.items():
@@ -168,15 +174,21 @@ class DeviceSweep:
                 numbers[g, k].copy_(value.detach().reshape(()), non_blocking=True)
         return places
 
-    def _draw_for(self, part: Part) -> None:
-        """Write the keys of random bits into the rows."""
-        if self._drawn_for != self.table.version:
-            streams, steps = self._streams[self.table.tensor], _places(self.steps, len(self.steps))[self.table.tensor]
-            self._row_streams, self._row_steps = (torch.from_numpy(a).to(self._device) for a in (streams, steps))
-            self._drawn_for = self.table.version
-        rows = len(part.table)
-        arguments = (part.table, self._row_streams[part.rows], self._row_steps[part.rows], self._seed, rows)
-        text = keys_source(len(self._storage.itemsizes), KERNEL_DTYPES[self.steps.dtype])
+    def _drawn(self) -> Tensor:
+        """For each row its stream of random bits, and where its step number is, on the device."""
+        if self._drawn_for != self.table.version or is_capturing(self._device):
+            places = _places(self.steps, len(self._image))
+            rows = np.stack([self._streams[self.table.tensor], places[self.table.tensor]])
+            self._row_draws, self._drawn_for = self._draws.holding(rows, is_shared=False), self.table.version
+        return self._row_draws
+
+    def _draw(self, part: Part, *drawn: Tensor) -> None:
+        """Write the keys of random bits into the rows, if there are any."""
+        if not drawn:
+            return
+        (streams, steps), rows = drawn, len(part.table)
+        arguments = (part.table, streams[part.rows], steps[part.rows], self._seed, rows)
+        text = keys_source(len(self._storage.itemsizes), KERNEL_DTYPES[self.steps[0].dtype])
         launch(text, -(-rows // KEYS), *arguments, BLOCK=KEYS)
 
     @functools.cached_property
@@ -193,21 +205,38 @@ class DeviceSweep:
 
     def lost(self) -> tuple[int, int]:
         """What was counted in a step some time ago and has arrived now, once: see `HostSweep`."""
-        numbers = None if self._pending is None else self._pending.read()
+        if self._pending is None or is_capturing(self._device):  # to ask for an event breaks a capture
+            return 0, 0
+        numbers = self._pending.read()
         if numbers is None:
             return 0, 0
         self._pending = None
         return int(numbers[0]), int(numbers[1])
 
 
-def _numbers(states: list[dict[str, Any]], key: str, device: torch.device, types: tuple[torch.dtype, ...]) -> Tensor:
-    """The states' numbers in one tensor on the device, in the first of some types if they have none of them."""
+def _numbers(
+    states: list[dict[str, Any]], key: str, device: torch.device, types: tuple[torch.dtype, ...]
+) -> list[Tensor]:
+    """The states' numbers, on the device, in the first of some types if they have none of them.
+
+    Who lies there already stays where it is, as a captured graph may count with it.
+    """
+    taken: set[int] = set()
+    lacking = []
     for state in states:
-        if state[key].dtype not in types:
-            state[key] = state[key].to(types[0])
-    return shared_numbers(states, key, device)
+        number = state[key]
+        if number.dtype not in types:
+            state[key] = number = number.to(types[0])
+        if number.device != device or number.ndim or number.data_ptr() in taken:
+            lacking.append(state)
+        taken.add(number.data_ptr())
+    if lacking:
+        shared_numbers(lacking, key, device)
+    return [state[key] for state in states]
 
 
-def _places(numbers: Tensor, rows: int) -> np.ndarray:
-    """Where the first number of each row is."""
+def _places(numbers: Tensor | list[Tensor], rows: int) -> np.ndarray:
+    """Where the numbers of a list are, or the first number of each row of a tensor."""
+    if isinstance(numbers, list):
+        return np.array([number.data_ptr() for number in numbers], np.int64)
     return numbers.data_ptr() + np.arange(rows, dtype=np.int64) * (numbers.stride(0) * numbers.element_size())

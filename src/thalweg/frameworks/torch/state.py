@@ -84,6 +84,12 @@ def _array(x: Tensor, frame: Frame, start: float | Tensor) -> Tensor:
     return made
 
 
+def count_in_tensor(state: dict[str, Any]) -> None:
+    """Put a step number that somebody wrote as a number into a tensor, as torch did when it was one."""
+    if isinstance(state.get("step"), int | float):
+        state["step"] = torch.tensor(float(state["step"]), dtype=torch.float32)
+
+
 def _no_steps(x: Tensor, group: Mapping[str, Any]) -> Tensor:
     """A step counter as torch makes it: float64 where that is the default type, on the device where asked for."""
     wide = torch.get_default_dtype() == torch.float64 and not group.get("fused")

@@ -23,6 +23,7 @@ from thalweg.frameworks.torch.book import Book, check_layout, lengths_of, sort_p
 from thalweg.frameworks.torch.decision import NORM_OFFSET, Scaler, decision_of, scaler_of
 from thalweg.frameworks.torch.frame import Frame
 from thalweg.frameworks.torch.left_out import leave_out, refuse
+from thalweg.frameworks.torch.looked import still_true
 from thalweg.frameworks.torch.memory import is_sharded, walkable
 from thalweg.frameworks.torch.on_host import Threads
 from thalweg.frameworks.torch.plan import Plan
@@ -104,13 +105,14 @@ def step_model(optimizer: Any, plans: Sequence[Plan], observer: Observer | None 
     """
     frame: Frame = optimizer.frame
     scaler = scaler_of(optimizer)
-    looked, optimizer._looked = optimizer._looked, None
+    looked, optimizer._looked = still_true(optimizer), None
     if scaler.found_inf is not None and not scaler.is_on_device and scaler.found:
         return leave_out(optimizer, observer)
     work = prepare(optimizer, plans, scaler.grad_scale is not None)
     decision = None
     if work.book.device is not None and observer is None and (frame.needs_norm or scaler.is_on_device):
-        decision = None if work.alone else decision_of(optimizer, work.book.device)
+        waits = work.alone or (_may_skip(frame, scaler) and any(optimizer.schedules))  # which must not move on then
+        decision = None if waits else decision_of(optimizer, work.book.device)
     if decision is None:
         return _step_if_fit(optimizer, work, scaler, looked if isinstance(looked, list) else None, observer)
     if frame.needs_norm and looked is not decision:
@@ -121,6 +123,10 @@ def step_model(optimizer: Any, plans: Sequence[Plan], observer: Observer | None 
         for plan in work.plans:
             plan.hyper["scale"] = decision.factor
     return _step(optimizer, work, with_sums=False)
+
+
+def _may_skip(frame: Frame, scaler: Scaler) -> bool:
+    return frame.nonfinite == "skip" or scaler.found_inf is not None
 
 
 def _step_if_fit(
@@ -155,14 +161,17 @@ def prepare(optimizer: Any, plans: Sequence[Plan], with_scale: bool) -> Work:
         with_scale: Whether gradients will be multiplied by a number when they are read.
     """
     frame: Frame = optimizer.frame
-    with_scale = with_scale or frame.clip_norm is not None
+    book: Book | None = optimizer._book
+    with_scale = with_scale or frame.clip_norm is not None or (book is not None and book.with_scale)
     added = frame.hyper | ({"scale": 1.0} if with_scale else {})  # a rule of one's own may have a letter `scale`
     framed = [Plan(p.recipe.framed(frame, with_scale), {**p.hyper, **added} if added else p.hyper) for p in plans]
     flat = [x for group in optimizer.param_groups for x in group["params"]]
     grads = list(map(GRADIENT, flat))
-    book: Book | None = optimizer._book
     if book is None or not book.holds(flat, lengths_of(optimizer.param_groups), optimizer.state, framed, grads):
+        if book is not None:
+            book.settle(optimizer.state)
         book = optimizer._book = sort_parameters(optimizer, frame, flat, framed, grads)
+        book.with_scale = with_scale
     if book.sharded:
         grads = local_gradients(grads, flat, book.sharded)
     taken: set[int] | None = set() if frame.zero_grad and len(book.batches) > 1 else None
@@ -214,9 +223,7 @@ def _step(optimizer: Any, work: Work, with_sums: bool) -> Stepped:
             sums[other.number] = others.moved(local(other.x), kept)
     if optimizer.frame.zero_grad:
         _zero_parts(work)
-    if any(other.fresh for other in work.book.others):
-        work.book.others = [other._replace(fresh=False) for other in work.book.others]
-    work.book.made = []
+    work.book.taken(is_sure=work.skip is None)
     moved, lost = zip((0, 0), *(batch.sweep.lost() for batch in work.book.batches), strict=True)
     return Stepped(sum(moved), sum(lost), sums)
 
