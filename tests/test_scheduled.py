@@ -14,8 +14,8 @@ from torch.optim import lr_scheduler
 
 import thalweg.torch
 from thalweg.errors import InputError
-from thalweg.frameworks.torch import on_host as host_module
 from thalweg.frameworks.torch import book as book_module
+from thalweg.frameworks.torch import on_host as host_module
 from thalweg.frameworks.torch import step as step_module
 from thalweg.rules import RULES
 from thalweg.schedules import cosine, exponential, linear, momentum_annealing, warmup

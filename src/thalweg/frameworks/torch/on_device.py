@@ -176,11 +176,15 @@ class DeviceSweep:
 
     def _drawn(self) -> Tensor:
         """For each row its stream of random bits, and where its step number is, on the device."""
-        if self._drawn_for != self.table.version or is_capturing(self._device):
+        captures = is_capturing(self._device)
+        if captures or self._drawn_for != self.table.version:
             places = _places(self.steps, len(self._image))
             rows = np.stack([self._streams[self.table.tensor], places[self.table.tensor]])
-            self._row_draws, self._drawn_for = self._draws.holding(rows, is_shared=False), self.table.version
-        return self._row_draws
+            found = self._draws.holding(rows, is_shared=False)
+            if captures:
+                return found
+            self._drawn_for = self.table.version
+        return self._draws.numbers
 
     def _draw(self, part: Part, *drawn: Tensor) -> None:
         """Write the keys of random bits into the rows, if there are any."""
