@@ -80,7 +80,8 @@ class Framed(torch.optim.Optimizer):
     @property
     def skipped(self) -> int:
         """How many steps were left out because of infinite or NaN gradients; a GPU is waited for."""
-        return self._skipped + (0 if self._decision is None else self._decision.skipped())
+        owner = unwrapped(self)
+        return owner._skipped + (0 if owner._decision is None else owner._decision.skipped())
 
     @skipped.setter
     def skipped(self, count: int) -> None:
@@ -288,7 +289,7 @@ def unwrapped(optimizer: Framed) -> Framed:
     return optimizer if "frame" in vars(optimizer) else optimizer.optimizer  # type: ignore[attr-defined]
 
 
-# A kernel is compiled already: torch's compiler leaves the step out of its graph and goes on behind it.
+# A kernel is compiled already: torch's compiler leaves the step out of its graph.
 _step_uncompiled = _disable_dynamo(lambda optimizer, closure: optimizer._step(closure))
 _KEPT = ("frame", "schedules", "_warned", "_defaults")
 
