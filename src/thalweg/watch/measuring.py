@@ -19,7 +19,7 @@ from thalweg.watch.sources import GRADIENT, WEIGHTS
 from thalweg.watch.target import Target
 from thalweg.watch.working import REFERENCE, WINDOW
 
-BURSTS = 1024  # steps between the starts of two bursts of readings in successive steps
+BURSTS = 2048  # steps between the starts of two bursts of readings in successive steps
 
 Done = Callable[[Sequence[int], dict[str, np.ndarray]], None]
 

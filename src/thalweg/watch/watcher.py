@@ -46,8 +46,8 @@ def _safely(method: Callable[..., Any]) -> Callable[..., Any]:
 class Watcher:
     """Watches an optimizer until it is closed, or the optimizer is gone.
 
-    Figures are worked out a block of measurements at a time: at `every=1` after 32 steps, from
-    `every=16` on after four measurements. An infinity or NaN ends a block at once.
+    Figures are worked out a block of measurements at a time: at `every=1` after 32 steps, from `every=16` on after
+    four measurements, from `every=64` on after eight. An infinity or NaN ends a block at once.
     """
 
     def __init__(self, optimizer: Any, every: int, names: Mapping[int, str], outputs: Sequence[Output]) -> None:
