@@ -107,6 +107,12 @@ class Book:
         return _same(list(dict.values(state)), self._entries) and all(b.is_state_unmoved() for b in self.batches)
 
 
+def settle(optimizer: Any) -> None:
+    """Have an optimizer's state hold what steps have made that were taken, before somebody saves it."""
+    if optimizer._book is not None and optimizer._book.settle(optimizer.state):
+        optimizer._book = None
+
+
 def _take_back(state: dict, made: list[tuple[Tensor, list[str]]]) -> None:
     for x, keys in made:
         entries = dict.get(state, x)
@@ -166,16 +172,21 @@ def sort_parameters(
             others.append(member)
         else:
             members[_kind(x, entries, plan, frame)].append(member)
-    if not has_triton() and any(is_on_gpu(other.x) for other in others):
-        warnings.warn(
-            "expected Triton for parameters on a GPU, got none: torch's operations step them one by one, which takes "
-            "many times as long; pip install triton",
-            stacklevel=2,
-        )
+    _warn_of_missing_triton(others)
     batches = [Batch(key[0], frame, found, key[1], key[2]) for key, found in members.items()]
     book = Book(flat, lengths_of(groups), optimizer.state, plans, batches)
     book.others, book.idle, book.made = others, idle, made
     return book
+
+
+def _warn_of_missing_triton(others: Sequence[Member]) -> None:
+    """Say why parameters on a GPU are stepped one by one."""
+    if not has_triton() and any(is_on_gpu(other.x) for other in others):
+        warnings.warn(
+            "expected Triton for parameters on a GPU, got none: torch's operations step them one by one, which takes "
+            "many times as long; pip install triton",
+            stacklevel=3,
+        )
 
 
 def _check_capture(flat: Sequence[Tensor]) -> None:

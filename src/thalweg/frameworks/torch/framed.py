@@ -16,7 +16,7 @@ from torch.optim.optimizer import _global_optimizer_pre_hooks
 
 from thalweg.errors import InputError
 from thalweg.frameworks.torch import scheduled
-from thalweg.frameworks.torch.book import Book
+from thalweg.frameworks.torch.book import Book, settle
 from thalweg.frameworks.torch.decision import Decision, Scaler, decision_of
 from thalweg.frameworks.torch.evaluated import evaluation_weights
 from thalweg.frameworks.torch.flags import check_flags
@@ -271,15 +271,11 @@ class Framed(torch.optim.Optimizer):
 
     def state_dict(self) -> dict[str, Any]:
         """The state in torch's layout."""
-        self._settle()
+        settle(self)
         return super().state_dict()
 
-    def _settle(self) -> None:
-        if self._book is not None and self._book.settle(self.state):
-            self._book = None
-
     def __getstate__(self) -> dict[str, Any]:
-        self._settle()
+        settle(self)
         kept = {name: value for name, value in vars(self).items() if name in _KEPT}
         return {**super().__getstate__(), **kept, "_skipped": self.skipped}
 
