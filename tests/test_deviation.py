@@ -11,7 +11,7 @@ from thalweg.compile.deviation import bounds, deviations, unsure_values
 from thalweg.compile.evaluate import evaluate, new_scalar_state, scalars
 from thalweg.compile.numpy import OPERATIONS
 from thalweg.compile.trace import trace
-from thalweg.formula import Rule
+from thalweg.formula import AT_THE_WEIGHTS, Rule
 from thalweg.rules import RULES
 from thalweg.rules.hyper import starts
 
@@ -62,7 +62,7 @@ def rough(rng: np.random.Generator) -> dict[str, Callable]:
 
 def start(rule: Rule) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     program, rng = trace(rule), np.random.default_rng(1)
-    numbers = {s: v for s, v in rule.every_start.items() if not isinstance(v, str) or v in rule.hyper}
+    numbers = {s: v for s, v in rule.every_start.items() if v != AT_THE_WEIGHTS}
     first = starts(numbers, rule.hyper)
     arrays = {name: np.full(SIZE, first.get(name, 0.0), REAL) for name in program.inputs}
     arrays["x"] = (1e-2 * rng.standard_normal(SIZE)).astype(REAL)
@@ -93,7 +93,7 @@ def test_no_rough_device_leaves_the_bounds(rule: Rule) -> None:
 @EVERY_RULE
 def test_numbers_are_numpys_and_bounds_are_small(rule: Rule) -> None:
     """Of no rule more than some hundred units of the largest step: fast arithmetic is not another optimizer."""
-    numbers = {s: v for s, v in rule.every_start.items() if not isinstance(v, str) or v in rule.hyper}
+    numbers = {s: v for s, v in rule.every_start.items() if v != AT_THE_WEIGHTS}
     found = bounds(trace(rule), rule.hyper, starts(numbers, rule.hyper))
     assert 0 < found["x"] < 256 and all(np.isfinite(list(found.values())))
 

@@ -110,7 +110,7 @@ class Framed(torch.optim.Optimizer):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients, or make them zero."""
-        self._looked = None
+        self._looked = None  # which would keep them alive
         _without_compiler(torch.optim.Optimizer.zero_grad)(self, set_to_none)
 
     def plan(self, group: dict[str, Any]) -> Plan:

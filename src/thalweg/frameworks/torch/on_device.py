@@ -123,9 +123,10 @@ class DeviceSweep:
             skip: A float64 on the device that is not zero where the step shall be left out; None: it is taken.
         """
         skip = self._never if skip is None else skip
-        tally = self._tallies and self._turn % TALLIES == 1 and not is_capturing(self._device)
+        captures = is_capturing(self._device)
+        tally = self._tallies and self._turn % TALLIES == 1 and not captures
         self._turn += 1
-        if is_capturing(self._device):
+        if captures:
             keep(self, skip)  # what a graph reads and writes outlives the book
         with within(self._device):
             text = values_source(self._program, KERNEL_DTYPES[self.steps[0].dtype])
